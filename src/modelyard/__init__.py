@@ -1,0 +1,1 @@
+"""Modelyard: train many, steer live, ship one."""

@@ -1,0 +1,1 @@
+"""Supervises engine processes on this machine's devices."""

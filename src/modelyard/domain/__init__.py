@@ -1,0 +1,1 @@
+"""What the platform talks about: pure types, no I/O, no torch."""

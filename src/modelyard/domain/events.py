@@ -1,0 +1,152 @@
+"""The closed union of everything that happens. State changes and events are written in one transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from modelyard.domain.base import Config
+from modelyard.domain.control import ControlOp
+from modelyard.domain.run import Reason, RunState
+
+
+class ExperimentCreated(Config):
+    """A sweep was accepted and its runs were queued."""
+
+    type: Literal["experiment.created"] = "experiment.created"
+    name: str
+    run_count: int
+
+
+class ExperimentDeleted(Config):
+    """An experiment and all of its runs were deleted."""
+
+    type: Literal["experiment.deleted"] = "experiment.deleted"
+    name: str
+
+
+class RunCreated(Config):
+    """A run was added, by a sweep or as a clone."""
+
+    type: Literal["run.created"] = "run.created"
+    name: str
+    spec_hash: str
+    parent_id: str | None = None
+
+
+class RunStateChanged(Config):
+    """A run went from one state to another."""
+
+    type: Literal["run.state_changed"] = "run.state_changed"
+    before: RunState
+    after: RunState
+    reason: Reason
+    attempt: int
+    step: int
+
+
+class AttemptStarted(Config):
+    """An engine process loaded a run and goes on from ``start_step``."""
+
+    type: Literal["run.attempt_started"] = "run.attempt_started"
+    attempt: int
+    start_step: int
+    checkpoint_id: str | None
+    execution: str
+    device: str
+    reason: str
+    """Why this execution was chosen."""
+
+
+class RunDeleted(Config):
+    """A run and everything it owned were deleted."""
+
+    type: Literal["run.deleted"] = "run.deleted"
+    name: str
+    freed_checkpoints: int
+
+
+class ControlRequested(Config):
+    """Somebody asked something of a run."""
+
+    type: Literal["control.requested"] = "control.requested"
+    op_id: int
+    op: ControlOp
+
+
+class ControlAcknowledged(Config):
+    """A control operation took effect at ``applied_step``."""
+
+    type: Literal["control.acknowledged"] = "control.acknowledged"
+    op_id: int
+    op: ControlOp
+    applied_step: int
+
+
+class ControlRejected(Config):
+    """A control operation could not take effect."""
+
+    type: Literal["control.rejected"] = "control.rejected"
+    op_id: int
+    op: ControlOp
+    message: str
+
+
+class CheckpointSaved(Config):
+    """A checkpoint is on disk and recorded."""
+
+    type: Literal["checkpoint.saved"] = "checkpoint.saved"
+    checkpoint_id: str
+    step: int
+    epoch: int
+    size: int
+    best: bool
+
+
+class CheckpointCorrupt(Config):
+    """A checkpoint's bytes do not match their digest; the one before it is used."""
+
+    type: Literal["checkpoint.corrupt"] = "checkpoint.corrupt"
+    checkpoint_id: str
+    digest: str
+    message: str
+
+
+class GarbageCollected(Config):
+    """Unreferenced blobs were deleted."""
+
+    type: Literal["storage.collected"] = "storage.collected"
+    blobs: int
+    freed_bytes: int
+
+
+EventPayload = Annotated[
+    ExperimentCreated
+    | ExperimentDeleted
+    | RunCreated
+    | RunStateChanged
+    | AttemptStarted
+    | RunDeleted
+    | ControlRequested
+    | ControlAcknowledged
+    | ControlRejected
+    | CheckpointSaved
+    | CheckpointCorrupt
+    | GarbageCollected,
+    Field(discriminator="type"),
+]
+
+PAYLOAD_ADAPTER: TypeAdapter[EventPayload] = TypeAdapter(EventPayload)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One entry of the feed. ``seq`` grows without ever skipping a committed event that a reader has yet to see."""
+
+    seq: int
+    time: datetime
+    actor: str
+    experiment_id: str | None
+    run_id: str | None
+    payload: EventPayload

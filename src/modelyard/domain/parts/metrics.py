@@ -1,0 +1,103 @@
+"""Configs of the validation and test metrics. Each builder is registered in ``modelyard.tasks.metrics``."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from modelyard.domain.base import Config
+from modelyard.domain.parts._short_form import ShortForm
+
+
+class Accuracy(Config):
+    """Share of samples whose most likely class is right (top-1, the same as micro-averaged)."""
+
+    name: Literal["accuracy"] = "accuracy"
+
+
+class AccuracyMacro(Config):
+    """Accuracy of each class, averaged over the classes (balanced accuracy)."""
+
+    name: Literal["accuracy_macro"] = "accuracy_macro"
+
+
+class TopK(Config):
+    """Share of samples whose class is among the k most likely; reported as ``top<k>_accuracy``."""
+
+    name: Literal["top_k"] = "top_k"
+    k: Annotated[int, Field(ge=1)] = 5
+    """How many classes count; clipped to the number of classes."""
+
+
+class Precision(Config):
+    """Share of the samples given a class that have it."""
+
+    name: Literal["precision_micro", "precision_macro"] = "precision_macro"
+
+
+class Recall(Config):
+    """Share of the samples of a class that were given it."""
+
+    name: Literal["recall_micro", "recall_macro"] = "recall_macro"
+
+
+class F1(Config):
+    """Harmonic mean of precision and recall."""
+
+    name: Literal["f1_micro", "f1_macro"] = "f1_macro"
+
+
+class Auroc(Config):
+    """Area under the ROC curve, one class against the rest, averaged over the classes."""
+
+    name: Literal["auroc"] = "auroc"
+
+
+class AveragePrecision(Config):
+    """Area under the precision-recall curve, averaged over the classes."""
+
+    name: Literal["average_precision"] = "average_precision"
+
+
+class CohenKappa(Config):
+    """Agreement beyond chance (Cohen, 1960)."""
+
+    name: Literal["cohen_kappa"] = "cohen_kappa"
+
+
+class RecallPerClass(Config):
+    """Recall of every class by itself; reported as ``recall/<class>``."""
+
+    name: Literal["recall_per_class"] = "recall_per_class"
+
+
+class ConfusionMatrix(Config):
+    """Counts of true against predicted class; kept as an artifact of the evaluation."""
+
+    name: Literal["confusion_matrix"] = "confusion_matrix"
+
+
+MetricConfig = Annotated[
+    Accuracy
+    | AccuracyMacro
+    | TopK
+    | Precision
+    | Recall
+    | F1
+    | Auroc
+    | AveragePrecision
+    | CohenKappa
+    | RecallPerClass
+    | ConfusionMatrix,
+    Field(discriminator="name"),
+    ShortForm,
+]
+
+DEFAULT_METRICS: tuple[MetricConfig, ...] = (Accuracy(), F1())
+
+LOWER_IS_BETTER = frozenset({"loss"})
+"""Metric names (without ``val_`` or ``test_``) of which less is better; of all others more is."""
+
+
+def better_mode(metric: str) -> Literal["min", "max"]:
+    """Return whether less or more of ``metric`` (``val_loss``, ``val_accuracy``) is better."""
+    return "min" if metric.split("_", 1)[-1] in LOWER_IS_BETTER else "max"

@@ -1,0 +1,33 @@
+"""How a group of runs is executed, and why."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Execution(StrEnum):
+    """The ways of training the runs of one group."""
+
+    SOLO = "solo"
+    SLICED = "sliced"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Runs that one engine process trains together on one device."""
+
+    execution: Execution
+    device: str
+    """``cpu``, ``cuda:0``, ``mps``."""
+    slots: int
+    """How many runs are in training at the same time in this process."""
+    threads: int
+    """CPU threads of the process; part of what makes a run bit-identical when it is repeated."""
+    reason: str
+    """One sentence for people: why this execution and not another."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an agent starts: one engine process for each group."""
+
+    groups: tuple[Group, ...]

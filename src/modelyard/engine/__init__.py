@@ -1,0 +1,1 @@
+"""How it is trained: data plane, learner, checkpoints, executors, and the worker process."""

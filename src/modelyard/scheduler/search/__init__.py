@@ -1,0 +1,1 @@
+"""How one base run becomes many."""

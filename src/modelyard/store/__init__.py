@@ -1,0 +1,1 @@
+"""How everything is kept: tables, events, metrics, logs and blobs."""

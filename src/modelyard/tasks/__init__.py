@@ -1,0 +1,1 @@
+"""What is trained: tasks, and the parts they are built from."""
