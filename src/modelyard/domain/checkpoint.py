@@ -32,6 +32,8 @@ class CheckpointDraft:
     metrics: Mapping[str, float]
     best: bool = False
     """Whether this is the best one so far; the tag moves here from the one before."""
+    resumable: bool = True
+    """Whether it has the training state. One that has only weights is kept for as long as it is the best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,8 @@ class Checkpoint:
     files: Mapping[str, BlobRef]
     metrics: Mapping[str, float]
     tags: frozenset[CheckpointTag]
+    resumable: bool
+    """Whether training can go on from it; the tag ``last`` is only on one that is."""
     corrupt: bool
     """True once a file was found not to match its digest."""
     created_at: datetime

@@ -1,20 +1,21 @@
 """RunSpec: everything that decides one run. SweepSpec: a base run, a search space, and how to search it."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from modelyard.domain.base import Config, content_hash
 from modelyard.domain.parts.augmentations import AugmentConfig
 from modelyard.domain.parts.data import DataConfig, Digits
 from modelyard.domain.parts.losses import CrossEntropy, LossConfig
-from modelyard.domain.parts.metrics import DEFAULT_METRICS, MetricConfig
+from modelyard.domain.parts.metrics import DEFAULT_METRICS, MetricConfig, is_reported, reported_names
 from modelyard.domain.parts.models import Mlp, ModelConfig
 from modelyard.domain.parts.optimizers import AdamW, OptimizerConfig
 from modelyard.domain.parts.schedules import Constant, ScheduleConfig
 from modelyard.domain.parts.training import TrainingConfig
 from modelyard.domain.search import SearchConfig
+from modelyard.domain.validation import nearest
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -44,6 +45,20 @@ class RunSpec(Config):
     """Seeds the initial weights, dropout and augmentation."""
     data_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seeds the order of the samples; runs with the same value see the same order."""
+
+    @model_validator(mode="after")
+    def _watched_metrics_are_measured(self) -> Self:
+        watched = {"training.checkpoint.metric": self.training.checkpoint.metric}
+        if self.training.early_stopping is not None:
+            watched["training.early_stopping.metric"] = self.training.early_stopping.metric
+        for field, metric in watched.items():
+            if not is_reported(metric, self.metrics):
+                known = [f"val_{name}" for name in reported_names(self.metrics)]
+                raise ValueError(
+                    f"{field}: {metric!r} is not a validation metric of this run{nearest(metric, known)}; "
+                    "add it to metrics, or watch another"
+                )
+        return self
 
     @property
     def hash(self) -> str:

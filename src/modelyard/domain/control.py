@@ -53,14 +53,20 @@ class Tune(Config):
         return self
 
 
+class Save(Config):
+    """Save a checkpoint at the next step boundary and go on; a clone with a warm start asks for it."""
+
+    kind: Literal["save"] = "save"
+
+
 class SetPriority(Config):
-    """Runs with a higher priority are claimed first and, when time-sliced, get longer turns."""
+    """Runs with a higher priority are claimed, and take their turns, before all others."""
 
     kind: Literal["priority"] = "priority"
     priority: Annotated[int, Field(ge=-100, le=100)]
 
 
-ControlOp = Annotated[Pause | Resume | Stop | Tune | SetPriority, Field(discriminator="kind")]
+ControlOp = Annotated[Pause | Resume | Stop | Tune | Save | SetPriority, Field(discriminator="kind")]
 
 
 class ControlRecord(Config):

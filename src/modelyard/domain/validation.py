@@ -1,13 +1,15 @@
 """Turns pydantic's errors into lines a person can act on: file, line, field, what is wrong, nearest name."""
 
 import difflib
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from modelyard.domain.errors import ConfigError
+from modelyard.domain.introspection import alternatives, configs, describe, kinds, tag
 
 Path = tuple[str | int, ...]
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
@@ -21,35 +23,93 @@ def validate(model: type[ConfigT], data: Any, *, source: str = "", lines: Mappin
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problems = [_describe(model, detail, source, lines or {}) for detail in error.errors()]
-        raise ConfigError("\n".join(dict.fromkeys(problems))) from error
+        problems = [_locate(model, detail) for detail in error.errors()]
+        told = [_tell(problem, source, lines or {}) for problem in _one_per_union(problems)]
+        raise ConfigError("\n".join(dict.fromkeys(told))) from error
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """Return `` (did you mean 'x'?)`` for the closest known name, or the list of them."""
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the closest known name, or the list of all."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known: {', '.join(known)}" if known else ""
 
 
-def _describe(model: type[BaseModel], detail: ErrorDetails, source: str, lines: Mapping[Path, int]) -> str:
-    parents, path = _walk(model, detail["loc"])
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "extra_forbidden":
-        known = sorted({name for parent in parents for name in parent.model_fields})
-        message = f"unknown key{nearest(str(path[-1]), known)}"
-    elif detail["type"] == "union_tag_invalid":
-        context = detail["ctx"]
-        known = [tag.strip().strip("'") for tag in context["expected_tags"].split(",")]
-        message = (
-            f"unknown {str(context['discriminator']).strip(chr(39))} {context['tag']!r}{nearest(context['tag'], known)}"
-        )
-    elif detail["type"] not in {"value_error", "missing", "union_tag_not_found"}:
-        message = f"{message} (got {detail['input']!r})"
-    where = _place(source, lines, path)
-    field = ".".join(str(part) for part in path)
-    return f"{where}{field}: {message}" if field else f"{where}{message}"
+@dataclass(frozen=True, kw_only=True)
+class _Problem:
+    """One of pydantic's errors, with its location told apart into keys of the input and pydantic's own labels."""
+
+    detail: ErrorDetails
+    path: Path
+    """Keys and positions in the input."""
+    types: tuple[Any, ...]
+    """What may stand there."""
+    union: Path | None
+    """Path of the value that was tried against several types, of which this error is about one."""
+
+
+def _locate(model: type[BaseModel], detail: ErrorDetails) -> _Problem:
+    """Follow the error's location through the types of ``model``."""
+    types: tuple[Any, ...] = (model,)
+    path: Path = ()
+    union: Path | None = None
+    for part in detail["loc"]:
+        if below := _below(types, part):
+            types, path = below, (*path, part)
+        elif part == "[key]":  # the key before it is wrong, not its value
+            types = (str,)
+        elif part in (named := kinds(_classes(types))):
+            types = (named[str(part)],)
+        elif detail["type"] == "extra_forbidden":
+            path = (*path, part)
+        elif union is None:
+            union = path
+    return _Problem(detail=detail, path=path, types=types, union=union)
+
+
+def _below(types: Sequence[Any], part: str | int) -> tuple[Any, ...]:
+    """Return the types of what is at key or position ``part`` of a value of ``types``; empty if nothing can be."""
+    found: list[Any] = []
+    for member in types:
+        origin, arguments = get_origin(member), get_args(member)
+        if isinstance(part, int) and origin in {tuple, list}:
+            found += [*arguments[:1]] if Ellipsis in arguments or origin is list else [*arguments[part : part + 1]]
+        elif origin is dict and len(types) == 1:
+            found.append(arguments[1])
+        else:
+            found += [config.model_fields[part].annotation for config in configs(member) if part in config.model_fields]
+    return tuple(member for annotation in found for member in alternatives(annotation))
+
+
+def _classes(types: Sequence[Any]) -> list[type[BaseModel]]:
+    return [config for member in types for config in configs(member)]
+
+
+def _one_per_union(problems: Sequence[_Problem]) -> Iterator[_Problem]:
+    """Of the errors about one value that fits none of several types, keep the one about the type that was meant."""
+    best: dict[Path, _Problem] = {}
+    for problem in problems:
+        if problem.union is not None:
+            best[problem.union] = max(best.get(problem.union, problem), problem, key=_closeness)
+    for problem in problems:
+        if problem.union is None or best[problem.union] is problem:
+            yield problem
+
+
+def _closeness(problem: _Problem) -> tuple[int, bool]:
+    """Order errors by how well the value fits their type: its items are checked, its range is, or it is none."""
+    return len(problem.path), not _is_wrong_type(problem.detail)
+
+
+def _is_wrong_type(detail: ErrorDetails) -> bool:
+    return detail["type"].endswith(("_type", "_parsing", "_from_float")) or detail["type"] == "literal_error"
+
+
+def _tell(problem: _Problem, source: str, lines: Mapping[Path, int]) -> str:
+    field = ".".join(str(part) for part in problem.path)
+    where = _place(source, lines, problem.path)
+    return f"{where}{field}: {_message(problem)}" if field else f"{where}{_message(problem)}"
 
 
 def _place(source: str, lines: Mapping[Path, int], path: Path) -> str:
@@ -60,41 +120,40 @@ def _place(source: str, lines: Mapping[Path, int], path: Path) -> str:
     return f"{source}: " if source else ""
 
 
-def _walk(model: type[BaseModel], loc: Path) -> tuple[list[type[BaseModel]], Path]:
-    """Follow ``loc`` through ``model``: return the innermost config classes and the path without union tags."""
-    current: list[type[BaseModel]] = [model]
-    path: list[str | int] = []
-    for part in loc:
-        fields = [
-            config.model_fields[part] for config in current if isinstance(part, str) and part in config.model_fields
-        ]
-        if fields:
-            path.append(part)
-            current = [config for field in fields for config in _configs_in(field.annotation)]
-            continue
-        tagged = [config for config in current if _tag(config) == part]
-        if tagged:
-            current = tagged
-        elif not _is_schema_name(part):
-            path.append(part)
-    return current, tuple(path)
+def _message(problem: _Problem) -> str:
+    detail = problem.detail
+    if detail["type"] in _SENTENCES:
+        return _SENTENCES[detail["type"]](problem)
+    if _is_wrong_type(detail):
+        return f"expected {describe(problem.types)} (got {detail['input']!r})"
+    return f"{detail['msg'].replace('Input should be', 'must be')} (got {detail['input']!r})"
 
 
-def _tag(config: type[BaseModel]) -> str | None:
-    for name in ("name", "source", "kind", "type"):
-        field = config.model_fields.get(name)
-        if field is not None and isinstance(field.default, str):
-            return field.default
-    return None
+def _unknown_key(problem: _Problem) -> str:
+    known = sorted({name for config in _classes(problem.types) for name in config.model_fields})
+    return f"unknown key{nearest(str(problem.path[-1]), known)}"
 
 
-def _is_schema_name(part: str | int) -> bool:
-    """Whether pydantic put ``part`` into the location for a branch of a union, not for a key of the input."""
-    return isinstance(part, str) and ("[" in part or part in {"int", "float", "str", "bool"})
+def _unknown_kind(problem: _Problem) -> str:
+    name = str(problem.detail["ctx"]["tag"])
+    known = kinds(_classes(problem.types))
+    return f"unknown {_tag_name(problem)} {name!r}{nearest(name, list(known))}"
 
 
-def _configs_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _configs_in(argument)
+def _no_kind(problem: _Problem) -> str:
+    return f"the key {_tag_name(problem)!r} is missing; it is one of {', '.join(kinds(_classes(problem.types)))}"
+
+
+def _tag_name(problem: _Problem) -> str:
+    return next((tagged[0] for config in _classes(problem.types) if (tagged := tag(config)) is not None), "name")
+
+
+_SENTENCES: Mapping[str, Callable[[_Problem], str]] = {
+    "extra_forbidden": _unknown_key,
+    "union_tag_invalid": _unknown_kind,
+    "union_tag_not_found": _no_kind,
+    "missing": lambda _: "this is missing, and it has no default",
+    "value_error": lambda problem: problem.detail["msg"].removeprefix("Value error, "),
+    "too_short": lambda problem: f"has fewer than {problem.detail['ctx']['min_length']} items",
+    "too_long": lambda problem: f"has more than {problem.detail['ctx']['max_length']} items",
+}

@@ -1,5 +1,6 @@
 """Configs of the validation and test metrics. Each builder is registered in ``modelyard.tasks.metrics``."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -93,6 +94,35 @@ MetricConfig = Annotated[
 ]
 
 DEFAULT_METRICS: tuple[MetricConfig, ...] = (Accuracy(), F1())
+
+RECALL_PREFIX = "recall/"
+"""Starts the names of ``recall_per_class``; the rest is the class."""
+
+
+def scalar_name(config: MetricConfig) -> str | None:
+    """Return the name of the one number that a metric reports, without ``val_`` or ``test_``; None for the others."""
+    if isinstance(config, RecallPerClass | ConfusionMatrix):
+        return None
+    return f"top{config.k}_accuracy" if isinstance(config, TopK) else config.name
+
+
+def reported_names(configs: Sequence[MetricConfig]) -> tuple[str, ...]:
+    """Return the names of all numbers that an evaluation reports, without ``val_`` or ``test_``.
+
+    The recalls of single classes are not among them: their names depend on the data.
+    """
+    names = ("loss", *(scalar_name(config) for config in configs))
+    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def is_reported(metric: str, configs: Sequence[MetricConfig]) -> bool:
+    """Whether ``metric`` (with its ``val_``) is reported, as far as that can be told without the data."""
+    split, _, name = metric.partition("_")
+    if split != "val":
+        return False
+    per_class = name.startswith(RECALL_PREFIX) and any(isinstance(config, RecallPerClass) for config in configs)
+    return per_class or name in reported_names(configs)
+
 
 LOWER_IS_BETTER = frozenset({"loss"})
 """Metric names (without ``val_`` or ``test_``) of which less is better; of all others more is."""

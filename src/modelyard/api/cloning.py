@@ -1,0 +1,113 @@
+"""Starts a new run from an existing one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelyard.api.edits import Change, apply_edits, difference
+from modelyard.api.operations import DEFAULT_TIMEOUT, wait_for
+from modelyard.domain.checkpoint import Checkpoint
+from modelyard.domain.config import RunSpec
+from modelyard.domain.control import OpStatus, Save, Tune
+from modelyard.domain.errors import ConfigError, ConflictError, UserError
+from modelyard.domain.run import Run, RunState
+from modelyard.store import Store
+
+_NOT_STRUCTURE = frozenset({"dropout", "activation", "freeze_backbone", "unfreeze_last", "pretrained"})
+"""Fields of a model that may differ between a checkpoint and the run that starts from its weights."""
+
+
+@dataclass(frozen=True)
+class Cloned:
+    """A new run, and how its config differs from its parent's."""
+
+    run: Run
+    changes: tuple[Change, ...]
+
+
+def clone(
+    store: Store,
+    parent: Run,
+    edits: Mapping[str, Any],
+    *,
+    warm_start: str | None = None,
+    inherit_optimizer: bool = False,
+    priority: int | None = None,
+    actor: str,
+) -> Cloned:
+    """Queue a new run with the parent's config, tuned values included, and ``edits`` on top.
+
+    ``warm_start`` is ``last`` (the weights as of now, also of a run in training), ``best``, a step, or a checkpoint's
+    id. Raises ``ConfigError`` for edits that do not fit, ``ConflictError`` for a parent without such a checkpoint.
+    """
+    if inherit_optimizer and warm_start is None:
+        raise UserError("--inherit-optimizer takes the optimizer state of a checkpoint; add --warm-start")
+    spec, _ = apply_edits(tuned_spec(store, parent), edits)
+    checkpoint = None if warm_start is None else find_warm_start(store, parent, warm_start, actor=actor)
+    if checkpoint is not None:
+        _check_fits(store.runs.get(checkpoint.run_id).spec, spec, checkpoint, inherit_optimizer)
+    run = store.runs.clone(
+        parent.id,
+        spec,
+        warm_start=None if checkpoint is None else checkpoint.id,
+        inherit_optimizer=inherit_optimizer,
+        priority=priority,
+        actor=actor,
+    )
+    return Cloned(run, difference(parent.spec, spec))
+
+
+def tuned_spec(store: Store, run: Run) -> RunSpec:
+    """Return the run's config with every ``tune`` that took effect."""
+    edits: dict[str, Any] = {}
+    for record in store.controls.history(run.id):
+        if record.status is OpStatus.ACKNOWLEDGED and isinstance(record.op, Tune):
+            tuned = {
+                "optimizer.learning_rate": record.op.learning_rate,
+                "optimizer.weight_decay": record.op.weight_decay,
+                "training.epochs": record.op.epochs,
+            }
+            edits |= {path: value for path, value in tuned.items() if value is not None}
+    return apply_edits(run.spec, edits)[0]
+
+
+def find_warm_start(store: Store, parent: Run, which: str, *, actor: str) -> Checkpoint:
+    """Find the checkpoint to start from; a run in training is asked to save one now for ``last``."""
+    if which == "last" and parent.state is RunState.RUNNING:
+        _save_now(store, parent, actor)
+    if which == "last":
+        return store.checkpoints.find(parent.id, "last")
+    if which == "best":
+        return store.checkpoints.find(parent.id, "best")
+    if which.isdecimal() and len(which) < 9:
+        return store.checkpoints.find(parent.id, int(which))
+    return store.checkpoints.get(which)
+
+
+def _save_now(store: Store, parent: Run, actor: str) -> None:
+    try:
+        record = store.runs.request(parent.id, Save(), actor=actor)
+    except ConflictError:  # it ended its training meanwhile: its newest checkpoint is up to date
+        return
+    record = wait_for(store, record, timeout=DEFAULT_TIMEOUT)
+    if record.status is OpStatus.PENDING:
+        raise ConflictError(f"run {parent.name} did not save within {DEFAULT_TIMEOUT:.0f} s; try again, or use 'best'")
+
+
+def _check_fits(source: RunSpec, spec: RunSpec, checkpoint: Checkpoint, inherit_optimizer: bool) -> None:
+    before, after = _structure(source), _structure(spec)
+    differing = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    if differing:
+        names = ", ".join(f"model.{key}" for key in differing)
+        raise ConfigError(f"weights of {checkpoint.id} do not fit: {names} differ; clone without --warm-start")
+    if inherit_optimizer and source.optimizer.name != spec.optimizer.name:
+        raise ConfigError(
+            f"the optimizer state is {source.optimizer.name}'s and the new run uses {spec.optimizer.name}; "
+            "leave out --inherit-optimizer"
+        )
+    if inherit_optimizer and not checkpoint.resumable:
+        raise ConflictError(f"checkpoint {checkpoint.id} has only weights; leave out --inherit-optimizer or use 'last'")
+
+
+def _structure(spec: RunSpec) -> dict[str, Any]:
+    return spec.model.model_dump(mode="json", exclude=set(_NOT_STRUCTURE))

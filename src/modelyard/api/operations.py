@@ -1,0 +1,156 @@
+"""Control operations on several runs at once: request, then wait for what became of each."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from modelyard.api.targets import Target, find_target
+from modelyard.domain.control import ControlOp, ControlRecord, OpStatus, Pause, Resume, SetPriority, Stop, Tune
+from modelyard.domain.errors import ConflictError, NotFoundError
+from modelyard.domain.run import ACTIVE, Run, RunState
+from modelyard.store import LeaseObserver, Store
+
+DEFAULT_TIMEOUT = 30.0
+"""Seconds that a request waits for its acknowledgement."""
+
+_POLL_SECONDS = 0.02
+
+_S = RunState
+_APPLIES_TO: dict[str, frozenset[RunState]] = {
+    Pause().kind: frozenset({_S.QUEUED, _S.RUNNING}),
+    Stop().kind: frozenset({_S.QUEUED, _S.RUNNING, _S.PAUSING, _S.PAUSED}),
+    Resume().kind: frozenset({_S.PAUSED, _S.STOPPED, _S.FAILED}),
+    "tune": frozenset({_S.QUEUED, _S.RUNNING, _S.PAUSING, _S.PAUSED}),
+    "priority": frozenset(RunState) - {_S.COMPLETED, _S.STOPPED, _S.FAILED},
+}
+"""Which runs of an experiment an operation on the whole experiment is meant for."""
+
+
+class Result(StrEnum):
+    """What became of a request to one run."""
+
+    DONE = "done"
+    PENDING = "pending"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request to one run; ``run`` is a snapshot taken afterwards."""
+
+    run: Run
+    result: Result
+    message: str
+    applied_step: int | None = None
+    op_id: int | None = None
+
+
+def request(
+    store: Store, refs: Sequence[str], op: ControlOp, *, actor: str, timeout: float = DEFAULT_TIMEOUT
+) -> list[Outcome]:
+    """Ask ``op`` of every named run, and of the runs of named experiments that it is meant for.
+
+    Waits up to ``timeout`` seconds (0: not at all) until the engines have acknowledged. A run that cannot do it gets
+    ``REFUSED``, and the others go on. Raises ``NotFoundError`` before anything is asked.
+    """
+    settle(store)
+    outcomes: dict[str, Outcome] = {}
+    for target in [find_target(store, ref) for ref in refs]:
+        for run in target.runs:
+            outcomes.setdefault(run.id, _ask(store, target, run, op, actor))
+    return _wait(store, list(outcomes.values()), timeout)
+
+
+def request_runs(store: Store, runs: Iterable[Run], op: ControlOp, *, actor: str) -> list[Outcome]:
+    """Ask ``op`` of those runs that it is meant for, without waiting."""
+    target = Target("", tuple(runs), None)
+    return [_ask(store, target, run, op, actor) for run in target.runs if run.state in _APPLIES_TO[op.kind]]
+
+
+def settle(store: Store) -> None:
+    """Give back the runs of processes that died, so that no list shows them as running."""
+    store.leases.reap(LeaseObserver())
+
+
+def wait_for(store: Store, record: ControlRecord, *, timeout: float) -> ControlRecord:
+    """Wait until an operation is no longer pending, at most ``timeout`` seconds; return it as it is then."""
+    deadline = time.monotonic() + timeout
+    while record.status is OpStatus.PENDING and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+        settle(store)
+        record = store.controls.get(record.id)
+    return record
+
+
+def check(outcomes: Sequence[Outcome]) -> None:
+    """Raise ``ConflictError`` if a run refused, or if there was nothing that the operation is meant for."""
+    bad = [outcome for outcome in outcomes if outcome.result in {Result.REFUSED, Result.REJECTED}]
+    if bad:
+        raise ConflictError("\n".join(f"{outcome.run.name}: {outcome.message}" for outcome in bad))
+    if outcomes and all(outcome.result is Result.SKIPPED for outcome in outcomes):
+        raise ConflictError("nothing to do: " + "; ".join(f"{o.run.name}: {o.message}" for o in outcomes))
+
+
+def _ask(store: Store, target: Target, run: Run, op: ControlOp, actor: str) -> Outcome:
+    if target.experiment is not None and run.state not in _meant_for(op):
+        return Outcome(run, Result.SKIPPED, f"is {run.state.value}")
+    try:
+        record = store.runs.request(run.id, op, actor=actor)
+    except (ConflictError, NotFoundError) as error:
+        return Outcome(run, Result.REFUSED, str(error))
+    return _outcome(run, record)
+
+
+def _meant_for(op: ControlOp) -> frozenset[RunState]:
+    states = _APPLIES_TO[op.kind]
+    return states | {RunState.COMPLETED} if isinstance(op, Tune) and op.epochs is not None else states
+
+
+def _wait(store: Store, outcomes: Sequence[Outcome], timeout: float) -> list[Outcome]:
+    deadline = time.monotonic() + timeout
+    return [_waited(store, outcome, deadline) for outcome in outcomes]
+
+
+def _waited(store: Store, outcome: Outcome, deadline: float) -> Outcome:
+    if outcome.result is Result.PENDING and outcome.op_id is not None:
+        record = store.controls.get(outcome.op_id)
+        # A run that does not train now (a tune of a paused one) will not acknowledge while we wait.
+        if store.runs.get(outcome.run.id).state in ACTIVE:
+            record = wait_for(store, record, timeout=max(0.0, deadline - time.monotonic()))
+        outcome = _outcome(outcome.run, record)
+    return replace(outcome, run=_fresh(store, outcome.run))
+
+
+def _fresh(store: Store, run: Run) -> Run:
+    try:
+        return store.runs.get(run.id)
+    except NotFoundError:
+        return run
+
+
+def _outcome(run: Run, record: ControlRecord) -> Outcome:
+    step = record.applied_step
+    if record.status is OpStatus.ACKNOWLEDGED:
+        return Outcome(run, Result.DONE, _said(record), step, record.id)
+    if record.status is OpStatus.REJECTED:
+        return Outcome(run, Result.REJECTED, record.message or "rejected", step, record.id)
+    return Outcome(run, Result.PENDING, _pending(run), None, record.id)
+
+
+def _pending(run: Run) -> str:
+    if run.state in ACTIVE:
+        return "requested, but not acknowledged yet; it takes effect at the run's next step"
+    return f"stored; it takes effect when the run trains next (it is {run.state.value})"
+
+
+def _said(record: ControlRecord) -> str:
+    at = "" if record.applied_step is None else f" at step {record.applied_step}"
+    if isinstance(record.op, SetPriority):
+        return f"priority {record.op.priority}"
+    if isinstance(record.op, Tune):
+        changes = record.op.model_dump(exclude_none=True, exclude={"kind"})
+        return ", ".join(f"{name} {value:g}" for name, value in changes.items()) + at
+    return {"pause": "paused", "stop": "stopped", "resume": "queued", "save": "saved"}[record.op.kind] + at

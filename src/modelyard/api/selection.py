@@ -1,0 +1,67 @@
+"""Picks and orders runs for lists."""
+
+from collections.abc import Sequence
+
+from modelyard.domain.errors import UserError
+from modelyard.domain.query import RUN_FIELDS, Value, check_fields, fields_of, parse, run_fields
+from modelyard.domain.run import Run
+from modelyard.domain.validation import nearest
+from modelyard.store import Store
+
+
+def select_runs(
+    store: Store,
+    *,
+    experiment: str | None = None,
+    project: str | None = None,
+    where: str | None = None,
+    sort: str | None = None,
+    limit: int | None = None,
+) -> list[Run]:
+    """Return runs in order of creation, or by the field ``sort`` (``-val_accuracy``: highest first).
+
+    ``where`` is a filter as ``domain.query`` describes it. Runs without the sorted field come last. Raises
+    ``UserError`` for a filter or field that makes no sense, ``NotFoundError`` for the experiment.
+    """
+    condition = None if where is None else parse(where)
+    experiment_id = None if experiment is None else store.experiments.get(experiment).id
+    runs = store.runs.list(experiment_id=experiment_id, project=project)
+    if condition is not None and where is not None:
+        fields = {run.id: run_fields(run) for run in runs}
+        if any(field not in RUN_FIELDS for field in fields_of(condition)) and runs:
+            check_fields(where, condition, {*RUN_FIELDS, *(name for row in fields.values() for name in row)})
+        runs = [run for run in runs if condition.matches(fields[run.id])]
+    if sort is not None:
+        runs = _sorted(runs, sort)
+    return runs if limit is None else runs[:limit]
+
+
+def field_values(runs: Sequence[Run], names: Sequence[str]) -> list[list[Value]]:
+    """Return the value of each named field of each run. Raises ``UserError`` for a field that no run has."""
+    rows = [run_fields(run) for run in runs]
+    known = {*RUN_FIELDS, *(name for row in rows for name in row)}
+    for name in names:
+        if runs and name not in known:
+            raise UserError(f"no run has a field {name!r}{_close(name, known)}")
+    return [[row.get(name) for name in names] for row in rows]
+
+
+def _sorted(runs: list[Run], sort: str) -> list[Run]:
+    name, falling = sort.removeprefix("-"), sort.startswith("-")
+    values = {run.id: row[0] for run, row in zip(runs, field_values(runs, [name]), strict=True)}
+    present = [run for run in runs if values[run.id] is not None]
+    present.sort(key=lambda run: _order(values[run.id]), reverse=falling)
+    return present + [run for run in runs if values[run.id] is None]
+
+
+def _order(value: Value) -> tuple[int, float, str]:
+    """Order numbers before texts; NaN after all numbers."""
+    if isinstance(value, str):
+        return (2, 0.0, value)
+    amount = float(value or 0)
+    return (1, 0.0, "") if amount != amount else (0, amount, "")  # noqa: PLR0124 - NaN differs from itself
+
+
+def _close(name: str, known: set[str]) -> str:
+    hint = nearest(name, sorted(known))
+    return hint if "did you mean" in hint else ""

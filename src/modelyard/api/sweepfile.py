@@ -1,0 +1,94 @@
+"""Reads a sweep file into a ``SweepSpec`` and its runs; every problem names file and line."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from modelyard.api.yamlfile import read_document
+from modelyard.domain.config import RunSpec, SweepSpec
+from modelyard.domain.errors import ConfigError, UserError
+from modelyard.domain.validation import Path as KeyPath
+from modelyard.domain.validation import validate
+from modelyard.scheduler.search.expand import expand
+
+_PATH_FIELDS = ("data.path",)
+"""Fields of a run that name a file or folder."""
+
+
+def read_sweep(path: Path | str) -> SweepSpec:
+    """Read a YAML or JSON file. Raises ``ConfigError`` (file:line for every problem) or ``UserError`` (no file)."""
+    return parse_sweep(_read_text(Path(path)), str(path))
+
+
+def parse_sweep(text: str, source: str) -> SweepSpec:
+    """Parse the text of a sweep file; relative data paths start at the folder of ``source``.
+
+    The search is expanded once, so that a sweep that is returned can be run. Raises ``ConfigError``.
+    """
+    document = read_document(text, source)
+    if not isinstance(document.value, dict):
+        raise ConfigError(f"{source}:1: a sweep file holds keys such as 'name', 'run' and 'search'")
+    _make_paths_absolute(document.value, Path(os.path.abspath(source)).parent)
+    sweep = validate(SweepSpec, document.value, source=source, lines=document.lines)
+    expand_at(sweep, source, document.lines)
+    return sweep
+
+
+def expand_at(sweep: SweepSpec, source: str = "", lines: Mapping[KeyPath, int] | None = None) -> tuple[RunSpec, ...]:
+    """Expand a sweep into runs; problems of the search get the file and line of the field they name."""
+    try:
+        return expand(sweep)
+    except ConfigError as error:
+        located = [_located(line, source, lines or {}) for line in str(error).splitlines()]
+        raise ConfigError("\n".join(located)) from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; 'modelyard init' writes one to start from") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a text file in UTF-8 (byte {error.start})") from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+
+
+def _make_paths_absolute(sweep: dict[str, Any], folder: Path) -> None:
+    """Replace relative paths in the base run and in the search, wherever they are strings."""
+    for mapping, key in _path_places(sweep):
+        value = mapping[key]
+        if isinstance(value, str) and value:
+            mapping[key] = _absolute(value, folder)
+        elif isinstance(value, dict) and isinstance(value.get("choice"), list):
+            value["choice"] = [_absolute(item, folder) if isinstance(item, str) else item for item in value["choice"]]
+
+
+def _path_places(sweep: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    search = sweep.get("search")
+    search = search if isinstance(search, dict) else {}
+    listed = search.get("runs")
+    flat = [search.get("space"), *(listed if isinstance(listed, list) else [])]
+    for field in _PATH_FIELDS:
+        part, key = field.split(".")
+        yield from ((mapping, field) for mapping in flat if isinstance(mapping, dict) and field in mapping)
+        for holder in (sweep.get("run"), *flat):
+            inner = holder.get(part) if isinstance(holder, dict) else None
+            if isinstance(inner, dict) and key in inner:
+                yield inner, key
+
+
+def _absolute(value: str, folder: Path) -> str:
+    return os.path.normpath(folder / Path(value).expanduser())
+
+
+def _located(problem: str, source: str, lines: Mapping[KeyPath, int]) -> str:
+    """Put ``file:line: `` before a problem that starts with a field of the file."""
+    prefix = f"{source}: " if source else ""
+    best = 0
+    for path, line in lines.items():
+        dotted = ".".join(str(part) for part in path)
+        if best < len(dotted) and (problem == dotted or problem.startswith((f"{dotted}:", f"{dotted}.", f"{dotted} "))):
+            best, prefix = len(dotted), f"{source}:{line}: "
+    return prefix + problem

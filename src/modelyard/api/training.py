@@ -1,0 +1,164 @@
+"""Trains an experiment in the foreground: engines under a supervisor, a view that is kept up to date, Ctrl-C."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import FrameType
+from typing import Protocol
+
+from modelyard.agent.supervisor import Supervisor
+from modelyard.api.operations import request_runs, settle
+from modelyard.api.progress import ProgressReader, Snapshot
+from modelyard.domain.config import RunSpec, SweepSpec
+from modelyard.domain.control import Pause, Resume
+from modelyard.domain.events import Event
+from modelyard.domain.plan import Execution, Plan
+from modelyard.domain.run import ACTIVE, Experiment, RunState
+from modelyard.store import Store
+
+_REFRESH_SECONDS = 0.25
+_EVENTS_PER_READ = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """How much of the machine to use, and how; None leaves it to the planner."""
+
+    execution: Execution | None = None
+    processes: int | None = None
+    """Engine processes."""
+    slots: int | None = None
+    """Runs in training at the same time in each process."""
+
+
+class Ending(Enum):
+    """Why foreground training ended."""
+
+    IDLE = auto()
+    """No run is queued or in training any more."""
+    PAUSED = auto()
+    """Ctrl-C: all runs were paused."""
+    KILLED = auto()
+    """A second Ctrl-C: engines were killed, their runs are queued again from their last checkpoints."""
+    TERMINATED = auto()
+    """SIGTERM: engines saved checkpoints and gave their runs back."""
+
+
+class View(Protocol):
+    """Shows the progress of an experiment."""
+
+    def planned(self, plan: Plan) -> None:
+        """Show how the runs will be trained; called once, first."""
+        ...
+
+    def update(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
+        """Show a new snapshot, and what happened since the one before."""
+        ...
+
+    def say(self, message: str) -> None:
+        """Show one line about the training itself."""
+        ...
+
+
+class NoView:
+    """Shows nothing."""
+
+    def planned(self, plan: Plan) -> None:
+        """Do nothing."""
+
+    def update(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
+        """Do nothing."""
+
+    def say(self, message: str) -> None:
+        """Do nothing."""
+
+
+def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: str, go_on: bool = False) -> Experiment:
+    """Create the experiment of a sweep and queue its runs.
+
+    ``go_on`` looks for the newest experiment of the same sweep that is not finished, resumes its paused runs and
+    returns it instead.
+    """
+    if go_on:
+        settle(store)
+        for experiment in store.experiments.list(project=sweep.project):
+            if experiment.sweep_hash == sweep.hash:
+                runs = store.runs.list(experiment_id=experiment.id)
+                if any(run.state in ACTIVE or run.state in {RunState.QUEUED, RunState.PAUSED} for run in runs):
+                    paused = [run for run in runs if run.state is RunState.PAUSED]
+                    request_runs(store, paused, Resume(), actor=actor)
+                    return experiment
+    return store.experiments.create(sweep, specs, actor=actor)
+
+
+def train_experiment(store: Store, experiment: Experiment, *, resources: Resources, view: View, actor: str) -> Ending:
+    """Train until no run of the experiment is queued or active. Ctrl-C pauses all runs; a second one kills engines."""
+    reader = ProgressReader(store, experiment.id, experiment.name)
+    seen = store.events.last_seq()
+    with (
+        _signals() as signals,
+        Supervisor(
+            store,
+            experiment_id=experiment.id,
+            execution=resources.execution,
+            processes=resources.processes,
+            slots=resources.slots,
+        ) as supervisor,
+    ):
+        view.update(reader.read(curves=False), ())  # what was there before: a view tells news from it
+        supervisor.start()
+        view.planned(supervisor.plan)
+        pausing = False
+        while True:
+            status = supervisor.poll()
+            events = store.events.read(after=seen, limit=_EVENTS_PER_READ, experiment_id=experiment.id)
+            seen = events[-1].seq if events else seen
+            view.update(reader.read(), events)
+            if signals.terminated:
+                return Ending.TERMINATED
+            if signals.interrupts > 1:
+                supervisor.kill()
+                settle(store)
+                return Ending.KILLED
+            if signals.interrupts == 1 and not pausing:
+                pausing = True
+                view.say("pausing all runs; press Ctrl-C again to end at once (runs go on from their last checkpoint)")
+            if pausing:
+                # Also runs that were queued again meanwhile (a lost process) are asked.
+                request_runs(store, store.runs.list(experiment_id=experiment.id), Pause(), actor=actor)
+            if status.idle:
+                return Ending.PAUSED if pausing else Ending.IDLE
+            time.sleep(_REFRESH_SECONDS)
+
+
+class _Signals:
+    """Counts what was received while training in the foreground."""
+
+    def __init__(self) -> None:
+        self.interrupts = 0
+        self.terminated = False
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            self.interrupts += 1
+        else:
+            self.terminated = True
+
+
+@contextmanager
+def _signals() -> Iterator[_Signals]:
+    """Count Ctrl-C and SIGTERM instead of being torn out of a write; only the main thread can."""
+    signals = _Signals()
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    before = {number: signal.signal(number, signals.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,53 @@
+"""A chart of several curves in text."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MARKS = "●▲■◆○△□◇"
+"""One mark per curve; the ninth starts over."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One curve; both sequences have the same length."""
+
+    name: str
+    steps: Sequence[float]
+    values: Sequence[float]
+
+
+def draw(curves: Sequence[Curve], *, width: int, height: int) -> list[str]:
+    """Return lines of text: the values with an axis on the left, steps below, a legend. NaN is left out."""
+    points = [
+        (index, step, value)
+        for index, curve in enumerate(curves)
+        for step, value in zip(curve.steps, curve.values, strict=True)
+        if math.isfinite(value)
+    ]
+    if not points:
+        return ["no finite values"]
+    lowest, highest = min(p[2] for p in points), max(p[2] for p in points)
+    first, last = min(p[1] for p in points), max(p[1] for p in points)
+    labels = [f"{_at(lowest, highest, (height - 1 - row) / max(1, height - 1)):.4g}" for row in range(height)]
+    margin = max(map(len, labels))
+    columns = max(10, width - margin - 3)
+    canvas = [[" "] * columns for _ in range(height)]
+    for index, step, value in points:
+        column = _place(step, first, last, columns)
+        row = height - 1 - _place(value, lowest, highest, height)
+        canvas[row][column] = MARKS[index % len(MARKS)]
+    lines = [f"{label:>{margin}} ┤{''.join(row).rstrip()}" for label, row in zip(labels, canvas, strict=True)]
+    lines.append(f"{' ' * margin} └{'─' * columns}")
+    ends = f"step {first:g}", f"{last:g}"
+    lines.append(f"{' ' * (margin + 2)}{ends[0]}{' ' * max(1, columns - len(ends[0]) - len(ends[1]))}{ends[1]}")
+    lines += [f"{MARKS[index % len(MARKS)]} {curve.name}" for index, curve in enumerate(curves)]
+    return lines
+
+
+def _place(value: float, low: float, high: float, cells: int) -> int:
+    return 0 if high == low else round((value - low) / (high - low) * (cells - 1))
+
+
+def _at(low: float, high: float, share: float) -> float:
+    return low + (high - low) * share

@@ -1,0 +1,35 @@
+"""What every command shares: the home it works on, who asks, and the options that many commands have."""
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelyard.store import Store, open_store
+
+Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output; times are UTC.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until the engine has acknowledged.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0, help="Longest wait for the engine's acknowledgement, in seconds.")
+]
+
+
+def open_home(ctx: typer.Context) -> Store:
+    """Open the home that ``--home`` or ``MODELYARD_HOME`` names, by default ``~/.modelyard``."""
+    return open_store(home_option(ctx))
+
+
+def home_option(ctx: typer.Context) -> Path | None:
+    """Return what ``--home`` says, or None."""
+    home: Path | None = ctx.find_root().params.get("home")
+    return home
+
+
+def actor() -> str:
+    """Return who asks: the login name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in some containers
+        return "someone"

@@ -1,0 +1,81 @@
+"""Trains experiments in the foreground of a terminal or pipe, and says how it ended."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from modelyard.api.training import Ending, Resources, View, train_experiment
+from modelyard.cli.context import actor
+from modelyard.cli.live import LiveView
+from modelyard.cli.output import console, plain, print_json, run_json
+from modelyard.cli.plain import PlainView
+from modelyard.domain.errors import RunFailedError
+from modelyard.domain.plan import Execution
+from modelyard.domain.run import Experiment, Run, RunState
+from modelyard.store import Store
+
+KILLED = 130
+TERMINATED = 143
+
+ExecutionOption = Annotated[
+    Execution | None,
+    typer.Option("--execution", help="One run after the other, or several in turns; default: planned."),
+]
+ProcessesOption = Annotated[
+    int | None, typer.Option("--processes", min=1, help="Engine processes; default: planned from cores and devices.")
+]
+SlotsOption = Annotated[
+    int | None, typer.Option("--slots", min=1, help="Runs in training at the same time in each process.")
+]
+
+
+def run_in_foreground(store: Store, experiment: Experiment, resources: Resources, *, as_json: bool) -> None:
+    """Train with a view, print how it ended, and raise ``RunFailedError`` if a run failed.
+
+    Ends the process with 130 after a second Ctrl-C and with 143 after SIGTERM.
+    """
+    with _view(as_json) as view:
+        ending = train_experiment(store, experiment, resources=resources, view=view, actor=actor())
+    runs = store.runs.list(experiment_id=experiment.id)
+    if as_json:
+        document = {"experiment": plain(experiment), "ending": ending.name.lower(), "runs": [run_json(r) for r in runs]}
+        print_json(document)
+    else:
+        typer.echo(_last_words(experiment, ending, runs))
+    if ending is Ending.KILLED:
+        raise typer.Exit(KILLED)
+    if ending is Ending.TERMINATED:
+        raise typer.Exit(TERMINATED)
+    failed = [run for run in runs if run.state is RunState.FAILED]
+    if failed and not as_json:
+        raise RunFailedError(_failures(failed))
+    if failed:
+        raise typer.Exit(RunFailedError.exit_code)
+
+
+@contextmanager
+def _view(as_json: bool) -> Iterator[View]:
+    """Choose the live table for a terminal; plain lines for a pipe, on standard error if JSON follows."""
+    if as_json:
+        yield PlainView(sys.stderr)
+    elif sys.stdout.isatty():
+        with LiveView(console()) as view:
+            yield view
+    else:
+        yield PlainView(sys.stdout)
+
+
+def _last_words(experiment: Experiment, ending: Ending, runs: list[Run]) -> str:
+    if any(run.state in {RunState.PAUSED, RunState.QUEUED} for run in runs):
+        word = {Ending.KILLED: "ended", Ending.TERMINATED: "ended", Ending.PAUSED: "paused"}.get(ending, "not finished")
+        return f"{word}; go on with: modelyard resume {experiment.name}"
+    return f"done; see: modelyard runs list --experiment {experiment.name}"
+
+
+def _failures(failed: list[Run]) -> str:
+    lines = [f"  {run.name}: {run.reason.message}" for run in failed]
+    count = "1 run failed" if len(failed) == 1 else f"{len(failed)} runs failed"
+    return "\n".join([f"{count}; see: modelyard runs logs {failed[0].name}", *lines])

@@ -1,0 +1,46 @@
+"""Progress as plain lines, for pipes and log files: one line per change of state and per epoch."""
+
+from collections.abc import Sequence
+from typing import IO
+
+from modelyard.api.progress import RunRow, Snapshot
+from modelyard.cli.output import duration, number
+from modelyard.domain.events import Event, RunStateChanged
+from modelyard.domain.plan import Plan
+
+
+class PlainView:
+    """Writes lines to a file; each is flushed, so that a reader of a pipe sees it at once."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._epochs: dict[str, int] = {}
+
+    def planned(self, plan: Plan) -> None:
+        """Write one line for each reason of the plan."""
+        for reason in dict.fromkeys(group.reason for group in plan.groups):
+            self.say(f"plan: {reason}")
+
+    def update(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
+        """Write what changed since the last snapshot."""
+        rows = {row.run.id: row for row in snapshot.rows}
+        for row in snapshot.rows:
+            if row.run.epoch > self._epochs.setdefault(row.run.id, row.run.epoch):
+                self._epochs[row.run.id] = row.run.epoch
+                self.say(_epoch_line(row))
+        for event in events:
+            changed = rows.get(event.run_id or "")
+            if changed is not None and isinstance(event.payload, RunStateChanged):
+                self.say(f"{changed.run.name}: {event.payload.after.value} ({event.payload.reason.message})")
+
+    def say(self, message: str) -> None:
+        """Write one line."""
+        print(message, file=self._file, flush=True)
+
+
+def _epoch_line(row: RunRow) -> str:
+    metrics = dict.fromkeys(name for name in ("train_loss", "val_loss", row.metric) if name and name in row.run.summary)
+    parts = [f"epoch {row.run.epoch}/{row.epochs}", *(f"{name} {number(row.run.summary[name])}" for name in metrics)]
+    if row.eta_seconds is not None:
+        parts.append(f"{duration(row.eta_seconds)} left")
+    return f"{row.run.name}: {', '.join(parts)}"

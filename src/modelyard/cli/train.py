@@ -1,0 +1,56 @@
+"""``modelyard train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelyard.api.edits import apply_sweep_edits, parse_edits
+from modelyard.api.sweepfile import expand_at, read_sweep
+from modelyard.api.training import Resources, create
+from modelyard.cli.context import Json, actor, open_home
+from modelyard.cli.foreground import ExecutionOption, ProcessesOption, SlotsOption, run_in_foreground
+from modelyard.domain.config import SweepSpec
+from modelyard.domain.validation import validate
+
+SweepArgument = Annotated[Path, typer.Argument(metavar="SWEEP", help="Sweep file, YAML or JSON.", show_default=False)]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the base run; may be repeated."),
+]
+
+
+def train(
+    ctx: typer.Context,
+    *,
+    sweep: SweepArgument,
+    edits: SetOption = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the experiment.")] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="Go on with the newest unfinished experiment of this very sweep.")
+    ] = False,
+    execution: ExecutionOption = None,
+    processes: ProcessesOption = None,
+    slots: SlotsOption = None,
+    as_json: Json = False,
+) -> None:
+    """Train every run of a sweep file, live.
+
+    Ctrl-C pauses all runs and says how to resume; pressed again, it ends at once and runs go on from their last
+    checkpoint. In a pipe: one line per change and epoch.
+    """
+    spec = load_sweep(sweep, edits=edits, name=name)
+    with open_home(ctx) as store:
+        experiment = create(store, spec, expand_at(spec, str(sweep)), actor=actor(), go_on=go_on)
+        resources = Resources(execution=execution, processes=processes, slots=slots)
+        run_in_foreground(store, experiment, resources, as_json=as_json)
+
+
+def load_sweep(path: Path, *, edits: list[str] | None = None, name: str | None = None) -> SweepSpec:
+    """Read a sweep file and change its base run and name."""
+    spec = read_sweep(path)
+    if edits:
+        spec = apply_sweep_edits(spec, parse_edits(edits))
+    if name is not None:
+        spec = validate(SweepSpec, {**spec.model_dump(mode="json"), "name": name}, source="--name")
+    return spec

@@ -1,0 +1,44 @@
+"""Turns an exception into the one reason that a failed run keeps."""
+
+import traceback
+
+import torch
+
+from modelyard.domain.errors import NonFiniteLossError, OutOfMemoryError, StorageFullError, UserError
+from modelyard.domain.run import Reason, ReasonCode
+
+_ALLOCATION_FAILED = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
+
+
+def reason_for(error: BaseException) -> Reason:
+    """Return why a run failed, with what to do next."""
+    if isinstance(error, NonFiniteLossError):
+        return Reason(code=ReasonCode.NON_FINITE_LOSS, message=str(error))
+    if _is_out_of_memory(error):
+        return Reason(
+            code=ReasonCode.OUT_OF_MEMORY,
+            message="the device has too little memory; lower training.batch_size (and raise training.accumulate), "
+            f"or train fewer runs at a time with --slots: {_first_line(error)}",
+        )
+    if isinstance(error, StorageFullError):
+        return Reason(code=ReasonCode.STORAGE_FULL, message=f"{_first_line(error)}; free some space and resume the run")
+    if isinstance(error, UserError):
+        return Reason(code=ReasonCode.BAD_INPUT, message=str(error))
+    return Reason(code=ReasonCode.ERROR, message=f"{type(error).__name__}: {_first_line(error)}")
+
+
+def traceback_lines(error: BaseException) -> list[str]:
+    """Return the traceback for the run's log; nothing for an error that the message explains in full."""
+    if isinstance(error, UserError | NonFiniteLossError | StorageFullError):
+        return []
+    return "".join(traceback.format_exception(error)).rstrip().splitlines()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, OutOfMemoryError | torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(text in str(error) for text in _ALLOCATION_FAILED)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

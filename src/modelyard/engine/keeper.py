@@ -1,0 +1,127 @@
+"""Keeps one learner's checkpoints: what to save, what was best, and how to go on from what was saved."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from modelyard.domain.checkpoint import BlobRef, CheckpointDraft
+from modelyard.domain.errors import ConfigError
+from modelyard.engine.checkpoint_files import BEST, INDEX, MODEL, STATE, TRAINING, CheckpointFiles, LoadedCheckpoint
+from modelyard.engine.learner import Learner
+
+
+class Keeper:
+    """Saves and restores one learner."""
+
+    def __init__(self, learner: Learner, files: CheckpointFiles) -> None:
+        self.learner = learner
+        self._files = files
+        self.best_weights: Mapping[str, Tensor] | None = None
+        self._best: dict[str, Any] = {}
+        self._best_blob: BlobRef | None = None
+        self._best_recorded = True
+
+    def remember_best(self, metrics: Mapping[str, float]) -> None:
+        """Keep a copy of the evaluated weights as the best so far."""
+        learner = self.learner
+        self.best_weights = {
+            name: tensor.detach().to("cpu", copy=True)
+            for name, tensor in learner.weights(learner.evaluated_model).items()
+        }
+        self._best = {
+            "step": learner.progress.step,
+            "epoch": learner.progress.epoch,
+            "metrics": dict(metrics),
+        }
+        self._best_blob = None
+        self._best_recorded = False
+
+    def drafts(self, metrics: Mapping[str, float], session_state: dict[str, Any]) -> list[CheckpointDraft]:
+        """Write the files of a checkpoint (and of the best one, if it is new) and return what is to be recorded.
+
+        Raises ``NonFiniteLossError`` instead of saving weights that are not finite.
+        """
+        learner = self.learner
+        learner.window.flush(learner.progress.step)
+        learner.check_finite()
+        files = self._weight_files()
+        if self.best_weights is not None:
+            self._best_blob = self._best_blob or self._files.write_weights(self.best_weights)
+            files[BEST] = self._best_blob
+        files[STATE], rest = self._files.write_state({"learner": learner.state(), "session": session_state})
+        progress = learner.progress
+        is_best = bool(self._best) and self._best["step"] == progress.step and self._best_blob == files[MODEL]
+        files[INDEX] = self._files.write_index(
+            {**self._index(progress.step, progress.epoch, metrics), "best": self._best, "state": rest}
+        )
+        last = CheckpointDraft(
+            step=progress.step,
+            epoch=progress.epoch,
+            files=files,
+            metrics=dict(metrics),
+            best=is_best and not self._best_recorded,
+        )
+        return [last] if is_best or self._best_recorded else [self._best_draft(), last]
+
+    def recorded(self) -> None:
+        """Note that the drafts are in the store."""
+        self._best_recorded = True
+
+    def restore(self, loaded: LoadedCheckpoint) -> dict[str, Any]:
+        """Load a checkpoint of this run; return the session's part of the state."""
+        assert loaded.state is not None
+        self.learner.load(loaded.training_weights, loaded.state["learner"], average=loaded.weights)
+        self._best = loaded.index["best"]
+        self.best_weights = loaded.best_weights
+        self._best_recorded = True
+        session: dict[str, Any] = loaded.state["session"]
+        return session
+
+    def warm_start(self, loaded: LoadedCheckpoint, *, inherit_optimizer: bool) -> None:
+        """Start from another run's weights, and from its optimizer's state if asked for."""
+        learner = self.learner
+        _check_fits(learner.weights(learner.model), loaded.weights)
+        learner.start_from(loaded.weights)
+        if inherit_optimizer:
+            if loaded.state is None:
+                raise ConfigError("inherit_optimizer: this checkpoint has weights only; choose the last one instead")
+            learner.inherit_optimizer(loaded.state["learner"]["optimizer"])
+
+    def _weight_files(self) -> dict[str, BlobRef]:
+        learner = self.learner
+        files = {MODEL: self._files.write_weights(learner.weights(learner.evaluated_model))}
+        if learner.average is not None:
+            files[TRAINING] = self._files.write_weights(learner.weights(learner.model))
+        return files
+
+    def _best_draft(self) -> CheckpointDraft:
+        assert self._best_blob is not None
+        step, epoch, metrics = self._best["step"], self._best["epoch"], self._best["metrics"]
+        index = self._files.write_index(self._index(step, epoch, metrics))
+        files = {MODEL: self._best_blob, INDEX: index}
+        return CheckpointDraft(step=step, epoch=epoch, files=files, metrics=metrics, best=True, resumable=False)
+
+    def _index(self, step: int, epoch: int, metrics: Mapping[str, float]) -> dict[str, Any]:
+        learner = self.learner
+        return {
+            "spec": learner.spec.model_dump(mode="json"),
+            "step": step,
+            "epoch": epoch,
+            "metrics": dict(metrics),
+            "metadata": dict(learner.problem.metadata),
+        }
+
+
+def _check_fits(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> None:
+    """Raise ``ConfigError`` that names the first weights that do not fit."""
+    problems = [f"{name} is missing" for name in own.keys() - other.keys()]
+    problems += [f"{name} is not part of this model" for name in other.keys() - own.keys()]
+    problems += [
+        f"{name} has shape {tuple(other[name].shape)}, this model needs {tuple(own[name].shape)}"
+        for name in own.keys() & other.keys()
+        if own[name].shape != other[name].shape
+    ]
+    if problems:
+        shown = "; ".join(sorted(problems)[:3])
+        raise ConfigError(f"warm start: the checkpoint's weights do not fit this model: {shown}")

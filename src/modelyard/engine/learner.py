@@ -1,0 +1,305 @@
+"""A learner: one configuration in training. Its state is everything that decides what it will do next."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from modelyard.domain.config import RunSpec
+from modelyard.domain.control import Tune
+from modelyard.domain.errors import ConfigError, NonFiniteLossError
+from modelyard.engine.data_plan import DataPlan, Indices
+from modelyard.engine.numeric import all_finite, autocast, clip_gradients, make_average, make_scaler
+from modelyard.engine.progress import Progress
+from modelyard.engine.random_state import RandomState, seed_everything
+from modelyard.tasks.base import Batch, Problem, SplitName, Task, TaskData
+from modelyard.tasks.optimizers import build_optimizer, set_hyperparameters
+from modelyard.tasks.schedules import factor
+
+
+@dataclass
+class Window:
+    """Training values since the last logged point. On the device until ``flush``, so that a step never waits."""
+
+    losses: list[float]
+    norms: list[float]
+
+    def __post_init__(self) -> None:
+        self._pending_losses: list[Tensor] = []
+        self._pending_norms: list[Tensor] = []
+
+    def add(self, loss: Tensor, norm: Tensor | None) -> None:
+        """Take the loss (scalar) and the gradient norm (scalar) of one optimizer step."""
+        self._pending_losses.append(loss)
+        if norm is not None:
+            self._pending_norms.append(norm)
+
+    def flush(self, step: int) -> None:
+        """Bring the values to the host. Raises ``NonFiniteLossError`` with the first bad step; ``step`` is the last."""
+        if not self._pending_losses:
+            return
+        values: list[float] = torch.stack(self._pending_losses).tolist()
+        first = step - len(values) + 1
+        self._pending_losses.clear()
+        for offset, value in enumerate(values):
+            if not math.isfinite(value):
+                raise NonFiniteLossError(
+                    first + offset,
+                    f"the loss became {value} at step {first + offset}; lower optimizer.learning_rate, "
+                    "set training.clip_norm, or use training.precision fp32",
+                )
+        self.losses.extend(values)
+        if self._pending_norms:
+            self.norms.extend(torch.stack(self._pending_norms).tolist())
+            self._pending_norms.clear()
+
+    def take(self) -> tuple[float, float | None]:
+        """Return the mean loss and gradient norm, and start the next window. Call ``flush`` first."""
+        loss = math.fsum(self.losses) / len(self.losses)
+        norm = math.fsum(self.norms) / len(self.norms) if self.norms else None
+        self.losses, self.norms = [], []
+        return loss, norm
+
+
+class Learner:
+    """One configuration in training, on one device. Only an *active* learner may step or evaluate."""
+
+    def __init__(self, spec: RunSpec, task: Task, data: TaskData, device: torch.device) -> None:
+        self.spec = spec
+        self.device = device
+        self.data = data
+        self._task = task
+        self._config = spec.training
+        self.plan = DataPlan(
+            samples=data.size(SplitName.TRAIN),
+            batch_size=spec.training.batch_size,
+            accumulate=spec.training.accumulate,
+            data_seed=spec.data_seed,
+        )
+        self.progress = Progress(
+            epochs=spec.training.epochs,
+            evaluate_every=spec.training.evaluate_every,
+            has_validation=data.size(SplitName.VAL) > 0,
+            has_test=data.size(SplitName.TEST) > 0,
+        )
+        self.learning_rate = spec.optimizer.learning_rate
+        self.weight_decay = spec.optimizer.weight_decay
+        self.window = Window([], [])
+        self.evaluation_loss = math.nan
+        self._permutation: tuple[int, Indices] | None = None
+        self._active = False
+        self._build()
+
+    def _build(self) -> None:
+        self.prepare_process()
+        seed_everything(self.spec.seed)
+        self.problem: Problem = self._task.build(self.spec, self.data)
+        self.model: nn.Module = self.problem.model.to(self.device)
+        self.optimizer = build_optimizer(self.spec.optimizer, self.model)
+        self.scaler = make_scaler(self._config, self.device)
+        self.average = make_average(self._config.ema, self.model)
+        self._trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self._random = RandomState.capture(self.device)
+
+    # Taking turns on the device.
+
+    def prepare_process(self) -> None:
+        """Set the process-wide switches that this learner's arithmetic depends on."""
+        if torch.get_num_threads() != self._config.threads:
+            torch.set_num_threads(self._config.threads)
+        if torch.are_deterministic_algorithms_enabled() != self._config.deterministic:
+            torch.use_deterministic_algorithms(self._config.deterministic)
+
+    def activate(self) -> None:
+        """Take the process-wide random state over; no other learner may be active."""
+        self.prepare_process()
+        self._random.restore(self.device)
+        self._active = True
+
+    def deactivate(self) -> None:
+        """Put the process-wide random state away."""
+        self._random = RandomState.capture(self.device)
+        self._active = False
+
+    # Training.
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run, as long as it does not stop early."""
+        return self.progress.epochs * self.plan.steps_per_epoch
+
+    def current_learning_rate(self) -> float:
+        """Return the learning rate of the next step."""
+        return self.learning_rate * factor(self.spec.schedule, self.progress.step, self.total_steps)
+
+    def train_step(self) -> int:
+        """Do one optimizer step on its micro-batches; return how many samples they held."""
+        set_hyperparameters(self.optimizer, learning_rate=self.current_learning_rate(), weight_decay=self.weight_decay)
+        self.model.train()
+        micro_batches = self.plan.step(self._epoch_permutation(), self.progress.step_in_epoch)
+        samples = sum(map(len, micro_batches))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._backward(micro_batches, samples)
+        norm = self._clip()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        self.progress.advance_step(self.plan.steps_per_epoch)
+        self.window.add(loss, norm)
+        return samples
+
+    def _backward(self, micro_batches: list[Indices], samples: int) -> Tensor:
+        """Add up the gradients of the mean loss over all micro-batches; return that loss (scalar)."""
+        parts = []
+        for indices in micro_batches:
+            batch = self._to_device(self.data.batch(SplitName.TRAIN, indices))
+            with autocast(self._config, self.device):
+                loss = self.problem.training_loss(self.model, batch, epoch=self.progress.epoch)
+            if len(micro_batches) > 1:
+                loss = loss * (len(indices) / samples)
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            parts.append(loss.detach())
+        return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+
+    def _clip(self) -> Tensor | None:
+        if self._config.clip_norm is None:
+            return None
+        self.scaler.unscale_(self.optimizer)
+        return clip_gradients(self._trainable, self._config.clip_norm)
+
+    def _epoch_permutation(self) -> Indices:
+        if self._permutation is None or self._permutation[0] != self.progress.epoch:
+            self._permutation = (self.progress.epoch, self.plan.permutation(self.progress.epoch))
+        return self._permutation[1]
+
+    def _to_device(self, batch: Batch) -> Batch:
+        if self.device.type == "cpu":
+            return batch
+        return Batch(
+            batch.inputs.to(self.device, non_blocking=True),
+            batch.targets.to(self.device, non_blocking=True),
+            batch.samples,
+        )
+
+    def tune(self, change: Tune) -> None:
+        """Change hyperparameters from the next step on."""
+        if change.learning_rate is not None:
+            self.learning_rate = change.learning_rate
+        if change.weight_decay is not None:
+            self.weight_decay = change.weight_decay
+        if change.epochs is not None:
+            self.progress.set_epochs(change.epochs)
+
+    # Evaluation.
+
+    @property
+    def evaluated_model(self) -> nn.Module:
+        """The weights that count: the moving average where there is one."""
+        return self.model if self.average is None else self.average.module
+
+    def evaluate(self, split: SplitName, model: nn.Module) -> Iterator[int]:
+        """Evaluate ``model``, yielding the number of samples after each batch; then ``problem`` holds the metrics.
+
+        Training goes on as if there had been no evaluation, whether it was run to its end or given up.
+        """
+        before = RandomState.capture(self.device)
+        try:
+            yield from self._evaluate(split, model)
+        finally:
+            self._random = before
+            if self._active:
+                before.restore(self.device)
+
+    def _evaluate(self, split: SplitName, model: nn.Module) -> Iterator[int]:
+        model.eval()
+        self.problem.start_evaluation()
+        size = self.data.size(split)
+        losses: list[tuple[Tensor, int]] = []
+        for start in range(0, size, self._config.eval_batch_size):
+            stop = min(start + self._config.eval_batch_size, size)
+            batch = self._to_device(self.data.batch(split, np.arange(start, stop, dtype=np.int64)))
+            with torch.no_grad(), autocast(self._config, self.device):
+                losses.append((self.problem.evaluate(model, batch), stop - start))
+            yield stop - start
+        self.evaluation_loss = math.fsum(loss.item() * count for loss, count in losses) / size
+
+    # State.
+
+    def tensors(self) -> list[Tensor]:
+        """Return every tensor that grows with the model, in a fixed order: weights, their average, optimizer state."""
+        models = [self.model] if self.average is None else [self.model, self.average.module]
+        result: list[Tensor] = [tensor for model in models for tensor in (*model.parameters(), *model.buffers())]
+        for parameter in self._trainable:
+            state = self.optimizer.state.get(parameter, {})
+            result.extend(value for value in state.values() if isinstance(value, Tensor))
+        return result
+
+    def weights(self, model: nn.Module) -> dict[str, Tensor]:
+        """Return a model's parameters and buffers by name (not copied)."""
+        return dict(model.state_dict())
+
+    def state(self) -> dict[str, Any]:
+        """Return everything but the weights: nested tensors and JSON values, not copied. Flush the window first."""
+        if self._active:
+            self._random = RandomState.capture(self.device)
+        return {
+            "progress": self.progress.state(),
+            "learning_rate": self.learning_rate,
+            "weight_decay": self.weight_decay,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "averaged_steps": None if self.average is None else self.average.n_averaged,
+            "random": self._random.to_state(),
+            "window": {"losses": self.window.losses, "norms": self.window.norms},
+        }
+
+    def load(
+        self, weights: Mapping[str, Tensor], state: dict[str, Any], *, average: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Go on from ``weights``, the moving ``average`` of them, and ``state``, bit for bit."""
+        self.model.load_state_dict(dict(weights))
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            assert average is not None
+            self.average.module.load_state_dict(dict(average))
+            self.average.n_averaged.copy_(state["averaged_steps"])
+        self.progress.load(state["progress"])
+        self.learning_rate = state["learning_rate"]
+        self.weight_decay = state["weight_decay"]
+        self._random = RandomState.from_state(state["random"])
+        if self._active:
+            self._random.restore(self.device)
+        self.window = Window(list(state["window"]["losses"]), list(state["window"]["norms"]))
+
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over another run's weights; position, schedule and random state stay at the start."""
+        self.model.load_state_dict(dict(weights))
+        if self.average is not None:
+            self.average.module.load_state_dict(dict(weights))
+
+    def inherit_optimizer(self, state: dict[str, Any]) -> None:
+        """Take over another run's optimizer state. The learning rate stays this run's: every step sets it anew.
+
+        Raises ``ConfigError`` if the optimizers differ.
+        """
+        own = self.optimizer.state_dict()["param_groups"]
+        try:
+            self.optimizer.load_state_dict({**state, "param_groups": own})
+        except (ValueError, KeyError) as error:
+            raise ConfigError(
+                f"inherit_optimizer: the parent's optimizer state does not fit {self.spec.optimizer.name}: {error}"
+            ) from error
+
+    def check_finite(self) -> None:
+        """Raise ``NonFiniteLossError`` if a weight became NaN or infinite, so that no such checkpoint is ever saved."""
+        if not all_finite(self.model.state_dict().values()):
+            step = self.progress.step
+            raise NonFiniteLossError(
+                step, f"the weights became NaN or infinite by step {step}; lower optimizer.learning_rate"
+            )

@@ -1,0 +1,116 @@
+"""Turns a claimed run into a session: opens its data, builds its learner, and restores where it was."""
+
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+import torch
+
+from modelyard.domain.checkpoint import Checkpoint
+from modelyard.domain.config import RunSpec
+from modelyard.domain.errors import CorruptBlobError, DataError, NotFoundError
+from modelyard.domain.run import Lease, Run
+from modelyard.engine.checkpoint_files import CheckpointFiles
+from modelyard.engine.environment import choose_device, code_fingerprint, environment_fingerprint
+from modelyard.engine.keeper import Keeper
+from modelyard.engine.learner import Learner
+from modelyard.engine.session import Session
+from modelyard.store import Store
+from modelyard.tasks.base import Task, TaskData
+from modelyard.tasks.catalogue import task_for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placing:
+    """Where and how this process trains, and why; recorded with each attempt."""
+
+    device: torch.device
+    execution: str
+    reason: str
+
+
+class Opener:
+    """Opens sessions; runs that read the same data share it for as long as one of them is open."""
+
+    def __init__(self, store: Store, placing: Placing) -> None:
+        self._store = store
+        self._placing = placing
+        self._files = CheckpointFiles(store.blobs)
+        self._data: WeakValueDictionary[str, TaskData] = WeakValueDictionary()
+
+    def open(self, run: Run, lease: Lease) -> Session:
+        """Return a session that goes on where the run's newest good checkpoint ends.
+
+        Raises ``UserError`` if the config or the data cannot be used, and ``NotFoundError`` if the weights to start
+        from are gone.
+        """
+        spec = run.spec
+        task = task_for(spec)
+        device = choose_device(spec, self._placing.device)
+        data = self._open_data(task, spec)
+        notes = self._check_fingerprints(lease, data, device)
+        keeper = Keeper(Learner(spec, task, data, device), self._files)
+        session = Session(store=self._store, run=run, lease=lease, keeper=keeper)
+        checkpoint = self._restore(session, keeper)
+        session.replay(self._store.controls.history(run.id))
+        with self._store.write(lease) as write:
+            write.lines(notes)
+            write.begin(
+                start_step=keeper.learner.progress.step,
+                checkpoint_id=None if checkpoint is None else checkpoint.id,
+                total_steps=keeper.learner.total_steps,
+                execution=self._placing.execution,
+                device=str(device),
+                reason=self._placing.reason,
+            )
+        return session
+
+    def _open_data(self, task: Task, spec: RunSpec) -> TaskData:
+        key = task.data_key(spec)
+        data = self._data.get(key)
+        if data is None:
+            data = self._data[key] = task.open_data(spec)
+        return data
+
+    def _check_fingerprints(self, lease: Lease, data: TaskData, device: torch.device) -> list[str]:
+        """Fix the fingerprints at the first attempt and compare them later; return notes for the log."""
+        now = {
+            "data": data.fingerprint,
+            "code": code_fingerprint(),
+            "environment": environment_fingerprint(device),
+        }
+        with self._store.write(lease) as write:
+            fixed = write.fingerprints(now)
+        if fixed["data"] != now["data"]:
+            raise DataError(
+                "the data set is not the one that this run began with (its fingerprint differs); "
+                "bring the old data back, or clone the run to train on the new data"
+            )
+        return [
+            f"note: the {name} changed since this run began; the same numbers are not guaranteed"
+            for name in ("code", "environment")
+            if fixed[name] != now[name]
+        ]
+
+    def _restore(self, session: Session, keeper: Keeper) -> Checkpoint | None:
+        """Load the newest good checkpoint, else the weights to start from; return the checkpoint."""
+        run = session.run
+        for checkpoint in self._store.checkpoints.list(run.id):
+            if checkpoint.corrupt or not checkpoint.resumable:
+                continue
+            try:
+                loaded = self._files.load(checkpoint)
+            except (CorruptBlobError, NotFoundError) as error:
+                self._report_corrupt(session, checkpoint, error)
+                continue
+            session.load_state(keeper.restore(loaded))
+            return checkpoint
+        if run.warm_start is not None:
+            source = self._store.checkpoints.get(run.warm_start)
+            keeper.warm_start(self._files.load(source), inherit_optimizer=run.inherit_optimizer)
+        return None
+
+    def _report_corrupt(self, session: Session, checkpoint: Checkpoint, error: Exception) -> None:
+        digest = error.digest if isinstance(error, CorruptBlobError) else ""
+        with self._store.write(session.lease) as write:
+            write.corrupt(checkpoint.id, digest=digest, message=str(error))
+            write.lines([f"{error}; going on from the checkpoint before it"])

@@ -1,0 +1,80 @@
+"""Where a learner is, and what it does next. Both follow from the same few numbers, so that a resume cannot differ."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Unit(StrEnum):
+    """One indivisible piece of work."""
+
+    TRAIN = "train"
+    VALIDATE = "validate"
+    TEST = "test"
+    DONE = "done"
+
+
+@dataclass
+class Progress:
+    """Position in the data plan and in the run."""
+
+    epochs: int
+    """Epochs to train in all; ``tune`` may change it."""
+    evaluate_every: int
+    has_validation: bool
+    has_test: bool
+    step: int = 0
+    """Optimizer steps done."""
+    epoch: int = 0
+    """Whole epochs done."""
+    step_in_epoch: int = 0
+    validated_epochs: int = 0
+    """Epochs that were done at the last validation."""
+    stopped_early: bool = False
+    tested: bool = False
+
+    def next_unit(self) -> Unit:
+        """Return what comes next."""
+        if self._validation_due():
+            return Unit.VALIDATE
+        if not self._trained():
+            return Unit.TRAIN
+        if self.has_test and not self.tested:
+            return Unit.TEST
+        return Unit.DONE
+
+    def advance_step(self, steps_per_epoch: int) -> None:
+        """Count one optimizer step."""
+        self.step += 1
+        self.step_in_epoch += 1
+        if self.step_in_epoch == steps_per_epoch:
+            self.epoch += 1
+            self.step_in_epoch = 0
+
+    def set_epochs(self, epochs: int) -> None:
+        """Change how long the run is; more epochs also revive a run that was done."""
+        if epochs > self.epochs:
+            self.stopped_early = False
+            self.tested = False
+        self.epochs = epochs
+
+    def share(self, steps_per_epoch: int) -> float:
+        """Return how much of the training is done, between 0 and 1."""
+        return 1.0 if self._trained() else min(1.0, self.step / (self.epochs * steps_per_epoch))
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return asdict(self)
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over what ``state`` returned; whether there are validation and test data stays as it is."""
+        for name in ("epochs", "step", "epoch", "step_in_epoch", "validated_epochs", "stopped_early", "tested"):
+            setattr(self, name, state[name])
+
+    def _trained(self) -> bool:
+        return self.stopped_early or (self.step_in_epoch == 0 and self.epoch >= self.epochs)
+
+    def _validation_due(self) -> bool:
+        if not self.has_validation or self.step_in_epoch or self.epoch == self.validated_epochs:
+            return False
+        return self.epoch % self.evaluate_every == 0 or self.epoch >= self.epochs

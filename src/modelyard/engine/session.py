@@ -1,0 +1,329 @@
+"""One leased run in training: does the next piece of work, writes down what happened, and obeys the user."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from modelyard.domain.control import ControlRecord, Pause, Save, Stop, Tune
+from modelyard.domain.parts.metrics import better_mode
+from modelyard.domain.run import Lease, Reason, ReasonCode, Run, RunState
+from modelyard.engine.early_stopping import MetricWatch
+from modelyard.engine.keeper import Keeper
+from modelyard.engine.progress import Unit
+from modelyard.engine.recorder import Recorder
+from modelyard.engine.weights import with_weights
+from modelyard.store import Store
+from modelyard.tasks.base import SplitName
+
+_SPLITS = {Unit.VALIDATE: SplitName.VAL, Unit.TEST: SplitName.TEST}
+
+
+class Session:
+    """A run whose lease this process holds, from its claim until it ends, is paused, or is released."""
+
+    def __init__(self, *, store: Store, run: Run, lease: Lease, keeper: Keeper) -> None:
+        self.run = run
+        self.lease = lease
+        self.learner = keeper.learner
+        self.recorder = Recorder()
+        self.priority = run.priority
+        self.open = True
+        """Whether this process still owns the run."""
+        self.blocked_since: float | None = None
+        """Monotonic time since when the disk has been full."""
+        self.retry_at = 0.0
+        self._doom: Reason | None = None
+        self._store = store
+        self._keeper = keeper
+        config = run.spec.training
+        self._config = config
+        self._best = MetricWatch(config.checkpoint.mode or better_mode(config.checkpoint.metric))
+        self._patience = None
+        if config.early_stopping is not None:
+            early = config.early_stopping
+            self._patience = MetricWatch(early.mode or better_mode(early.metric), early.min_delta)
+        self._metrics: dict[str, float] = {}
+        self._applied_op = 0
+        self._replay: list[ControlRecord] = []
+        self._evaluation: Iterator[int] | None = None
+        self._clock = _Stopwatch()
+        self._speed = _Stopwatch()
+        self._samples = 0
+
+    # Taking turns.
+
+    def activate(self) -> None:
+        """Begin a turn on the device."""
+        self.learner.activate()
+        self.recorder.restart_clock()
+        self._clock.start()
+        self._speed.start()
+
+    def deactivate(self) -> None:
+        """End the turn."""
+        self._clock.stop()
+        self._speed.stop()
+        self.learner.deactivate()
+
+    def share(self) -> float:
+        """Return how much of the run is done, between 0 and 1."""
+        return self.learner.progress.share(self.learner.plan.steps_per_epoch)
+
+    def advance(self) -> None:
+        """Do one piece of work: an optimizer step, an evaluation batch, or the end of the run."""
+        self._replay_tunes()
+        unit = self.learner.progress.next_unit()
+        if unit is Unit.DONE:
+            self._finish()
+            return
+        if unit is Unit.TRAIN:
+            self._train()
+        else:
+            self._evaluate(unit)
+        if self._checkpoint_due(unit):
+            self.save()
+        elif self.recorder.due:
+            self.flush()
+
+    def _train(self) -> None:
+        learner, config = self.learner, self._config
+        learning_rate = learner.current_learning_rate()
+        self._samples += learner.train_step()
+        step = learner.progress.step
+        if step % config.log_every and learner.progress.next_unit() is Unit.TRAIN:
+            return
+        learner.window.flush(step)
+        loss, norm = learner.window.take()
+        self.recorder.point("train_loss", step, loss)
+        self.recorder.point("learning_rate", step, learning_rate)
+        if norm is not None:
+            self.recorder.point("grad_norm", step, norm)
+        self.recorder.point("samples_per_second", step, self._samples / max(self._speed.restart(), 1e-9))
+        self._samples = 0
+
+    def _evaluate(self, unit: Unit) -> None:
+        learner = self.learner
+        if self._evaluation is None:
+            learner.window.flush(learner.progress.step)
+            self._speed.stop()
+            model = learner.evaluated_model
+            if unit is Unit.TEST and self._keeper.best_weights is not None:
+                model = with_weights(model, self._keeper.best_weights)
+            self._evaluation = learner.evaluate(_SPLITS[unit], model)
+        if next(self._evaluation, None) is not None:
+            return
+        self._evaluation = None
+        self._speed.start()
+        metrics, artifacts = learner.problem.finish_evaluation()
+        values = {"loss": learner.evaluation_loss, **metrics}
+        prefix = _SPLITS[unit].value
+        self._record_evaluation({f"{prefix}_{name}": value for name, value in values.items()}, prefix, artifacts)
+        if unit is Unit.TEST:
+            learner.progress.tested = True
+        else:
+            learner.progress.validated_epochs = learner.progress.epoch
+            self._judge()
+
+    def _record_evaluation(self, values: dict[str, float], prefix: str, artifacts: Any) -> None:
+        progress = self.learner.progress
+        self._metrics.update(values)
+        for name, value in values.items():
+            self.recorder.point(name, progress.step, value)
+        for name, artifact in artifacts.items():
+            self.recorder.artifact(f"{prefix}/{name}", progress.step, artifact)
+        shown = " ".join(f"{name}={value:.4g}" for name, value in values.items() if "/" not in name)
+        self.recorder.line(f"epoch {progress.epoch}/{progress.epochs} step {progress.step} {shown}")
+
+    def _judge(self) -> None:
+        """Is this the best so far? Has it stopped improving?"""
+        if self._best.update(self._metrics[self._config.checkpoint.metric]):
+            self._keeper.remember_best(self._metrics)
+        early = self._config.early_stopping
+        if early is None or self._patience is None:
+            return
+        self._patience.update(self._metrics[early.metric])
+        if self._patience.misses >= early.patience:
+            self.learner.progress.stopped_early = True
+            self.recorder.line(
+                f"{early.metric} has not improved for {early.patience} evaluations (best {self._patience.best:.6g}): "
+                "ending early"
+            )
+
+    # Writing down.
+
+    def flush(self) -> None:
+        """Write metrics, log lines and progress in one transaction."""
+        self._commit()
+
+    def save(
+        self, *, to: RunState | None = None, reason: Reason | None = None, op: ControlRecord | None = None
+    ) -> None:
+        """Save a checkpoint; in the same transaction, change the state and acknowledge an operation, if given."""
+        self._abandon_evaluation()
+        drafts = self._keeper.drafts(self._metrics, self._state())
+        self._commit(drafts=drafts, to=to, reason=reason, op=op)
+        self._keeper.recorded()
+        self._clock.restart()
+
+    def fail(self, reason: Reason, lines: Sequence[str] = ()) -> None:
+        """End the run as failed. Its last good checkpoint stays."""
+        for line in lines:
+            self.recorder.line(line)
+        self._commit(to=RunState.FAILED, reason=reason)
+
+    def release(self) -> None:
+        """Save, and queue the run again for another process."""
+        message = "its process was asked to end; the run goes on from its checkpoint when an agent takes it"
+        self.save(to=RunState.QUEUED, reason=Reason(code=ReasonCode.RELEASED, message=message))
+
+    def _finish(self) -> None:
+        early = self.learner.progress.stopped_early
+        code = ReasonCode.EARLY_STOPPED if early else ReasonCode.FINISHED
+        message = "ended early: no further improvement" if early else f"all {self.learner.progress.epochs} epochs done"
+        self.save(to=RunState.COMPLETED, reason=Reason(code=code, message=message))
+
+    # A full disk.
+
+    def block(self, seconds: float) -> None:
+        """Wait before the next write; nothing that was said is lost."""
+        now = time.monotonic()
+        self.blocked_since = now if self.blocked_since is None else self.blocked_since
+        self.retry_at = now + seconds
+
+    def doom(self, reason: Reason) -> None:
+        """Fail the run as soon as that can be written."""
+        self._doom = reason
+
+    def unblock(self) -> None:
+        """Try to write what waits. Raises ``StorageFullError`` if the disk is still full."""
+        if self._doom is not None:
+            self.fail(self._doom)
+        else:
+            self.flush()
+        self.blocked_since = None
+
+    def _commit(
+        self,
+        *,
+        drafts: Sequence[Any] = (),
+        to: RunState | None = None,
+        reason: Reason | None = None,
+        op: ControlRecord | None = None,
+    ) -> None:
+        said = self.recorder.take()
+        progress = self.learner.progress
+        try:
+            blobs = {name: (self._store.blobs.put([data]), step) for name, (step, data) in said.artifacts.items()}
+            with self._store.write(self.lease) as write:
+                write.points(said.points)
+                write.lines(said.lines)
+                for name, (blob, step) in blobs.items():
+                    write.artifact(name, blob, step=step)
+                write.progress(step=progress.step, epoch=progress.epoch, total_steps=self.learner.total_steps)
+                for draft in drafts:
+                    write.checkpoint(draft, keep=self._config.checkpoint.keep)
+                if op is not None:
+                    write.acknowledge(op.id, applied_step=progress.step)
+                if to is not None and reason is not None:
+                    write.transition(to, reason)
+        except BaseException:
+            self.recorder.put_back(said)
+            raise
+        if to is not None:
+            self.open = False
+
+    # The user.
+
+    def obey(self, record: ControlRecord) -> None:
+        """Carry out a pending operation at this step boundary and acknowledge it."""
+        op = record.op
+        message = f"asked for by {record.actor}"
+        reason = Reason(code=ReasonCode.USER_REQUEST, message=message)
+        if isinstance(op, Pause):
+            self.save(to=RunState.PAUSED, reason=reason, op=record)
+        elif isinstance(op, Stop):
+            self.save(to=RunState.STOPPED, reason=reason, op=record)
+        elif isinstance(op, Save):
+            self.save(op=record)
+        elif isinstance(op, Tune):
+            self._abandon_evaluation()
+            self._commit(op=record)
+            self._apply(record)
+
+    def replay(self, records: Sequence[ControlRecord]) -> None:
+        """Take the tunes that were acknowledged after the restored checkpoint; each is applied at its old step."""
+        self._replay = [
+            record
+            for record in sorted(records, key=lambda record: record.id)
+            if isinstance(record.op, Tune) and record.id > self._applied_op and record.applied_step is not None
+        ]
+
+    def _replay_tunes(self) -> None:
+        while self._replay and (self._replay[0].applied_step or 0) <= self.learner.progress.step:
+            self._apply(self._replay.pop(0))
+
+    def _apply(self, record: ControlRecord) -> None:
+        assert isinstance(record.op, Tune)
+        self.learner.tune(record.op)
+        self._applied_op = record.id
+        values = record.op.model_dump(exclude={"kind"}, exclude_none=True)
+        changes = ", ".join(f"{name}={value}" for name, value in values.items())
+        self.recorder.line(f"step {self.learner.progress.step}: tuned {changes}")
+
+    def _abandon_evaluation(self) -> None:
+        """Give an evaluation up; it starts again from its first batch."""
+        if self._evaluation is not None:
+            self._evaluation.close()  # type: ignore[attr-defined]
+            self._evaluation = None
+
+    # State.
+
+    def _checkpoint_due(self, unit: Unit) -> bool:
+        config = self._config.checkpoint
+        if self._evaluation is not None:
+            return False
+        by_steps = config.every_steps and unit is Unit.TRAIN and self.learner.progress.step % config.every_steps == 0
+        return bool(by_steps) or self._clock.seconds() >= config.every_seconds
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "metrics": self._metrics,
+            "best": self._best.state(),
+            "patience": None if self._patience is None else self._patience.state(),
+            "applied_op": self._applied_op,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what a checkpoint kept of the session."""
+        self._metrics = dict(state["metrics"])
+        self._best.load(state["best"])
+        if self._patience is not None:
+            self._patience.load(state["patience"])
+        self._applied_op = state["applied_op"]
+
+
+class _Stopwatch:
+    """Seconds in which it was running, by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._total = 0.0
+        self._since: float | None = None
+
+    def start(self) -> None:
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def stop(self) -> None:
+        self._total = self.seconds()
+        self._since = None
+
+    def seconds(self) -> float:
+        return self._total + (0.0 if self._since is None else time.monotonic() - self._since)
+
+    def restart(self) -> float:
+        """Return the seconds so far and count from 0 again."""
+        seconds = self.seconds()
+        self._total = 0.0
+        if self._since is not None:
+            self._since = time.monotonic()
+        return seconds

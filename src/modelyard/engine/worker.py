@@ -1,0 +1,137 @@
+"""The engine process: claims runs of one home, trains them, and ends when there is no work or its agent is gone.
+
+Started by the agent as ``python -m modelyard.engine.worker``. The agent holds the other end of standard input: when
+that closes, whatever the reason, the process saves its runs, queues them again, and ends. SIGTERM does the same.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from modelyard.domain.errors import FencedError, StoreError
+from modelyard.domain.plan import Execution
+from modelyard.engine.capture import captured_output
+from modelyard.engine.environment import prepare_process
+from modelyard.engine.executors import Executor, make_executor
+from modelyard.engine.opening import Opener, Placing
+from modelyard.engine.pool import SessionPool
+from modelyard.engine.residency import Residency, default_limits
+from modelyard.store import Store, open_store
+
+HEARTBEAT_SECONDS = 5.0
+IDLE_SECONDS = 2.0
+"""How long the process waits for new work before it ends."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the process; return its exit code."""
+    options = _parse(arguments)
+    prepare_process()
+    with open_store(options.home, database_url=os.environ.get("MODELYARD_DATABASE_URL")) as store:
+        worker_id = store.leases.register(kind="engine")
+        pool = _make_pool(store, worker_id, options)
+        _stop_on_signals(pool)
+        _watch_parent(pool)
+        try:
+            with _heartbeat(store, worker_id, pool), captured_output(pool.say):
+                work(pool, make_executor(Execution(options.execution)), idle_seconds=options.idle_seconds)
+        finally:
+            store.leases.unregister(worker_id)
+    return 0
+
+
+def work(pool: SessionPool, executor: Executor, *, idle_seconds: float = IDLE_SECONDS) -> None:
+    """Train until there has been nothing to do for ``idle_seconds`` or the pool is stopping; then release every run."""
+    idle_since = time.monotonic()
+    while not pool.stopping.is_set():
+        pool.fill()
+        ready = pool.ready()
+        if ready:
+            executor.turn(pool, ready)
+        elif pool.sessions:
+            pool.obey()
+            pool.stopping.wait(0.2)
+        elif time.monotonic() - idle_since > idle_seconds:
+            return
+        else:
+            pool.stopping.wait(0.1)
+            continue
+        idle_since = time.monotonic()
+    pool.release_all()
+
+
+def _make_pool(store: Store, worker_id: str, options: argparse.Namespace) -> SessionPool:
+    device = torch.device(options.device)
+    device_bytes, host_bytes = default_limits(device)
+    placing = Placing(device=device, execution=options.execution, reason=options.reason)
+    return SessionPool(
+        store=store,
+        worker_id=worker_id,
+        opener=Opener(store, placing),
+        residency=Residency(device_bytes=device_bytes, host_bytes=host_bytes),
+        slots=options.slots,
+        experiment_id=options.experiment,
+    )
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m modelyard.engine.worker", description=__doc__)
+    parser.add_argument("--home", required=True)
+    parser.add_argument("--experiment", help="take runs of this experiment only")
+    parser.add_argument("--execution", choices=list(Execution), default=Execution.SOLO)
+    parser.add_argument("--slots", type=int, default=1, help="runs in training at the same time")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--reason", default="", help="why this execution was chosen, for the record")
+    parser.add_argument("--idle-seconds", type=float, default=IDLE_SECONDS)
+    return parser.parse_args(arguments)
+
+
+def _stop_on_signals(pool: SessionPool) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: pool.stopping.set())
+    # Ctrl-C in a terminal reaches the whole group; the agent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _watch_parent(pool: SessionPool) -> None:
+    def wait_for_end() -> None:
+        while sys.stdin.buffer.read(4096):
+            pass
+        pool.stopping.set()
+
+    threading.Thread(target=wait_for_end, name="watch-parent", daemon=True).start()
+
+
+@contextmanager
+def _heartbeat(store: Store, worker_id: str, pool: SessionPool) -> Iterator[None]:
+    """Beat until the block ends; stop the pool if this process was taken for dead."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(HEARTBEAT_SECONDS):
+            try:
+                store.leases.heartbeat(worker_id)
+            except FencedError:
+                pool.stopping.set()
+                return
+            except StoreError as error:
+                # A full disk or a busy database: the next beat may succeed, and a dead one is found by its process id.
+                print(f"heartbeat: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the worker's log
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

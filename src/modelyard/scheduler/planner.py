@@ -1,0 +1,72 @@
+"""Decides how many engine processes train how many runs at a time. A pure function; every group says why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelyard.domain.errors import UserError
+from modelyard.domain.plan import Execution, Group, Plan
+from modelyard.domain.run import Run
+
+MOST_SLOTS = 8
+"""Runs in training at the same time in one process, unless the user says otherwise; the others wait in the queue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the user asked for; None leaves the choice to the planner."""
+
+    execution: Execution | None = None
+    processes: int | None = None
+    slots: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("processes", "slots"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be at least 1, not {value}")
+        if self.execution is Execution.SOLO and (self.slots or 1) > 1:
+            raise UserError("solo execution trains one run at a time; leave slots out, or choose --execution sliced")
+
+
+def make_plan(runs: Sequence[Run], *, cores: int, devices: Sequence[str], wishes: Wishes | None = None) -> Plan:
+    """Return one group per engine process for ``runs`` (those that are not finished).
+
+    ``devices`` are accelerators (``cuda:0``); without any, the CPU's ``cores`` are shared out. Raises ``UserError``.
+    """
+    wishes = wishes or Wishes()
+    if not runs:
+        return Plan(groups=())
+    threads = max(run.spec.training.threads for run in runs)
+    places = list(devices) or ["cpu"] * max(1, cores // threads)
+    processes = wishes.processes or min(len(places), len(runs))
+    slots = _slots(len(runs), processes, wishes)
+    execution = wishes.execution or (Execution.SLICED if slots > 1 else Execution.SOLO)
+    where = f"{len(devices)} devices" if devices else f"{cores} cores and {threads} thread{'s' * (threads > 1)} a run"
+    reason = _reason(len(runs), processes, slots, execution, where, wishes)
+    return Plan(
+        groups=tuple(
+            Group(
+                execution=execution,
+                device=places[index % len(places)],
+                slots=slots,
+                threads=threads,
+                reason=reason,
+            )
+            for index in range(processes)
+        )
+    )
+
+
+def _slots(runs: int, processes: int, wishes: Wishes) -> int:
+    if wishes.execution is Execution.SOLO:
+        return 1
+    return wishes.slots or min(MOST_SLOTS, -(-runs // processes))
+
+
+def _reason(runs: int, processes: int, slots: int, execution: Execution, where: str, wishes: Wishes) -> str:
+    asked = [name for name in ("execution", "processes", "slots") if getattr(wishes, name) is not None]
+    because = f" ({', '.join(asked)} as asked for)" if asked else ""
+    at_once = f"{runs} run{'s' * (runs > 1)} on {where}: {processes} process{'es' * (processes > 1)}"
+    if execution is Execution.SOLO:
+        return f"{at_once}, each with one run at a time, start to end{because}"
+    return f"{at_once}, each with up to {slots} runs that take turns, so that all can be compared early{because}"

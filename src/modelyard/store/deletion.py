@@ -1,0 +1,39 @@
+"""Removes runs: every row and blob reference that they own, and nobody else's. Events stay, as the audit trail."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, func, select
+
+from modelyard.domain.errors import ConflictError
+from modelyard.domain.events import RunDeleted
+from modelyard.domain.run import ACTIVE
+from modelyard.store import eventfeed
+from modelyard.store.run_rows import Current
+from modelyard.store.schema import checkpoints, runs
+
+
+def delete_runs(connection: Connection, doomed: Sequence[Current], *, actor: str) -> None:
+    """Delete runs inside a write transaction; the schema cascades to their rows. Raises ``ConflictError``."""
+    active = [run for run in doomed if run.state in ACTIVE]
+    if active:
+        raise ConflictError(
+            f"run {active[0].name} is {active[0].state}; stop it first: modelyard stop {active[0].name}"
+        )
+    keys = [run.key for run in doomed]
+    counts = _saved_checkpoints(connection, keys)
+    connection.execute(delete(runs).where(runs.c.key.in_(keys)))
+    entries = [
+        eventfeed.Entry(
+            RunDeleted(name=run.name, freed_checkpoints=counts.get(run.key, 0)),
+            run_id=run.id,
+            experiment_id=run.experiment_id,
+        )
+        for run in doomed
+    ]
+    eventfeed.append_all(connection, entries, actor=actor)
+
+
+def _saved_checkpoints(connection: Connection, keys: Sequence[int]) -> dict[int, int]:
+    owned = checkpoints.c.run_key.in_(keys) & ~checkpoints.c.borrowed
+    query = select(checkpoints.c.run_key, func.count().label("saved")).where(owned).group_by(checkpoints.c.run_key)
+    return {row.run_key: row.saved for row in connection.execute(query)}

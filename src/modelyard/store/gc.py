@@ -1,0 +1,111 @@
+"""Deleting blobs that nobody needs, while others write.
+
+A blob is needed if a reference names it, or a pin of a living process. Both are read anew under the write lock right
+before a blob is taken away, and a writer commits its pin before it puts its file in place (see ``blobs``). Taking away
+is a rename, so the lock is held for milliseconds; the bytes are freed after it.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.domain.events import GarbageCollected
+from modelyard.store import eventfeed, pins, temporary
+from modelyard.store.database import Database
+from modelyard.store.home import Home, translated_os_errors
+from modelyard.store.usage import StorageUsage, usage
+
+_BATCH = 256
+_PAUSE = 0.005  # seconds in which other writers get their turn between two batches
+
+
+@dataclass(frozen=True, kw_only=True)
+class GcReport:
+    """What a collection did; a dry run says what it would do."""
+
+    blobs: int
+    """Blobs deleted."""
+    freed_bytes: int
+    """Bytes of those blobs and of the temporary files."""
+    temp_files: int
+    """Temporary files of dead processes, deleted."""
+    kept: int
+    """Blobs that something needs."""
+
+
+class GarbageCollector:
+    """Finds and deletes what nobody needs, and says what the rest is for."""
+
+    def __init__(self, home: Home, database: Database) -> None:
+        self._home = home
+        self._database = database
+        self._folder = home.blobs / "blobs" / "sha256"
+        self._temporary = home.blobs / "temporary"
+
+    def collect(self, *, dry_run: bool = False, actor: str = "gc") -> GcReport:
+        """Delete every blob without a reference or a living pin, and what dead processes left behind.
+
+        Safe beside any number of writers and collectors. Raises ``StoreError``.
+        """
+        with translated_os_errors(self._home.blobs):
+            left_behind = _freed(temporary.abandoned(self._temporary, time.time()), dry_run=dry_run)
+            if not dry_run:
+                with self._database.write() as connection:
+                    pins.drop_dead(connection)
+            names = sorted(path.name for path in self._folder.iterdir())
+            freed: list[int] = []
+            for start in range(0, len(names), _BATCH):
+                freed += self._collect_batch(names[start : start + _BATCH], dry_run=dry_run)
+        report = GcReport(
+            blobs=len(freed),
+            freed_bytes=sum(freed) + sum(left_behind),
+            temp_files=len(left_behind),
+            kept=len(names) - len(freed),
+        )
+        if report.blobs and not dry_run:
+            with self._database.write() as connection:
+                payload = GarbageCollected(blobs=report.blobs, freed_bytes=report.freed_bytes)
+                eventfeed.append(connection, payload, actor=actor)
+        return report
+
+    def usage(self) -> StorageUsage:
+        """Return what the bytes on the disk are for."""
+        with self._database.read() as connection, translated_os_errors(self._home.blobs):
+            return usage(connection, self._home)
+
+    def _collect_batch(self, names: Sequence[str], *, dry_run: bool) -> list[int]:
+        """Delete those of ``names`` that nobody needs, and return their sizes."""
+        digests = [f"sha256:{name}" for name in names]
+        with self._database.read() as connection:
+            candidates = sorted(set(digests) - pins.needed(connection, digests))
+        if dry_run:
+            return _freed(map(self._path, candidates), dry_run=True)
+        if not candidates:
+            return []
+        taken = []
+        with self._database.write() as connection:
+            for digest in sorted(set(candidates) - pins.needed(connection, candidates)):
+                target = temporary.new_path(self._temporary)
+                with suppress(FileNotFoundError):  # another collector was faster
+                    self._path(digest).rename(target)
+                    taken.append(target)
+        sizes = _freed(taken, dry_run=False)
+        time.sleep(_PAUSE)
+        return sizes
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / digest.removeprefix("sha256:")
+
+
+def _freed(paths: Iterable[Path], *, dry_run: bool) -> list[int]:
+    """Delete files, and return the size in bytes of each that was there."""
+    sizes = []
+    for path in paths:
+        with suppress(FileNotFoundError):
+            size = path.stat().st_size
+            if not dry_run:
+                path.unlink()
+            sizes.append(size)
+    return sizes

@@ -1,0 +1,7 @@
+"""Metric series: a hot tail, sealed chunks, and a pyramid for charts (see ``sealing`` for how they hang together)."""
+
+from modelyard.store.metrics.appending import append, rewind, seal
+from modelyard.store.metrics.reading import Metrics
+from modelyard.store.metrics.series import ChartSeries, Series
+
+__all__ = ["ChartSeries", "Metrics", "Series", "append", "rewind", "seal"]

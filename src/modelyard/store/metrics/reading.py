@@ -1,0 +1,87 @@
+"""``Metrics``: how everybody but the writer of a run sees its metrics."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from sqlalchemy import Connection, select
+
+from modelyard.domain.errors import NotFoundError
+from modelyard.store.database import Database
+from modelyard.store.metrics import appending, rows
+from modelyard.store.metrics.chart import chart
+from modelyard.store.metrics.effective import effective
+from modelyard.store.metrics.series import ChartSeries, Series
+from modelyard.store.metrics.state import SeriesState, load
+from modelyard.store.schema import runs
+
+
+class Metrics:
+    """Reads metric histories. What counts of several attempts is said at ``history``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def names(self, run_id: str) -> list[str]:
+        """Return the metrics that a run has logged, in the order of their first point. Raises ``NotFoundError``."""
+        with self._database.read() as connection:
+            return list(load(connection, _run_key(connection, run_id)))
+
+    def history(self, run_id: str, name: str) -> Series:
+        """Return the effective history, by step, then by arrival. Raises ``NotFoundError``.
+
+        A point counts iff its step is at most the start step of every attempt begun later, and no point that counts
+        of a later attempt has the same step. So what a crashed attempt logged beyond its checkpoint is gone as soon
+        as the next one has begun, and nobody sees a step twice because a run was resumed.
+        """
+        with self._database.read() as connection:
+            key = _run_key(connection, run_id)
+            points = rows.read_all(connection, _series(connection, run_id, key, name))
+            starts = rows.start_steps(connection, [key])[key]
+        return points.take(effective(points.steps, points.attempts, starts)).series()
+
+    def raw(self, run_id: str, name: str, attempt: int | None = None) -> Series:
+        """Return every point ever logged (by one attempt), in order of arrival. Raises ``NotFoundError``."""
+        with self._database.read() as connection:
+            points = rows.read_all(connection, _series(connection, run_id, _run_key(connection, run_id), name))
+        if attempt is not None:
+            points = points.take((points.attempts == attempt).nonzero()[0])
+        return points.series()
+
+    def chart(
+        self,
+        run_ids: Sequence[str],
+        name: str,
+        *,
+        buckets: int = 1000,
+        first_step: int | None = None,
+        last_step: int | None = None,
+    ) -> dict[str, ChartSeries]:
+        """Return the effective history of many runs in at most ``buckets`` buckets each, for drawing.
+
+        All runs share one bucket width, the smallest power of two (in steps) with which the steps of all runs, or
+        those from ``first_step`` to ``last_step``, fit. Both ends are widened to whole buckets. Runs that are not
+        there or never logged the metric are left out. The cost depends on ``buckets``, not on the length of histories.
+        """
+        with self._database.read() as connection:
+            return chart(connection, run_ids, name, buckets=max(1, buckets), first_step=first_step, last_step=last_step)
+
+    def seal(self, run_id: str) -> None:
+        """Pack every point of a run into chunks; it may go on logging. Raises ``NotFoundError``."""
+        with self._database.write() as connection:
+            appending.seal(connection, _run_key(connection, run_id))
+
+
+def _run_key(connection: Connection, run_id: str) -> int:
+    key = connection.execute(select(runs.c.key).where(runs.c.id == run_id)).scalar()
+    if key is None:
+        raise NotFoundError(f"there is no run with the id {run_id}")
+    return int(key)
+
+
+def _series(connection: Connection, run_id: str, run_key: int, name: str) -> SeriesState:
+    states = load(connection, run_key)
+    if name in states:
+        return states[name]
+    near = get_close_matches(name, states, 1) or list(states)[:5]
+    hint = f"; it has {', '.join(near)}" if near else " yet"
+    raise NotFoundError(f"run {run_id} has not logged the metric {name!r}{hint}")

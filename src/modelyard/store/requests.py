@@ -1,0 +1,84 @@
+"""What a user may ask of a run, and what each request does to it at once. All of it inside one write transaction."""
+
+from sqlalchemy import Connection, update
+
+from modelyard.domain.control import ControlOp, Pause, Resume, Save, SetPriority, Stop, Tune
+from modelyard.domain.errors import ConflictError
+from modelyard.domain.run import Reason, ReasonCode, RunState
+from modelyard.store import clock, operations
+from modelyard.store.lifecycle import change_state
+from modelyard.store.run_rows import Current
+from modelyard.store.schema import runs
+
+_S = RunState
+
+
+def request(connection: Connection, run: Current, op: ControlOp, *, actor: str) -> int:
+    """Accept ``op``, change the run's state as it asks, and return the operation's id. Raises ``ConflictError``."""
+    match op:
+        case Pause():
+            target = {_S.RUNNING: _S.PAUSING, _S.QUEUED: _S.PAUSED}.get(run.state)
+            return _move(connection, run, op, target, actor=actor)
+        case Stop():
+            waiting = {_S.RUNNING: _S.STOPPING, _S.PAUSING: _S.STOPPING}
+            target = (waiting | {_S.QUEUED: _S.STOPPED, _S.PAUSED: _S.STOPPED}).get(run.state)
+            return _move(connection, run, op, target, actor=actor)
+        case Resume():
+            return _resume(connection, run, op, actor=actor)
+        case Save():
+            return _save(connection, run, op, actor=actor)
+        case Tune():
+            return _tune(connection, run, op, actor=actor)
+        case SetPriority():
+            return _set_priority(connection, run, op, actor=actor)
+
+
+def _move(connection: Connection, run: Current, op: ControlOp, target: RunState | None, *, actor: str) -> int:
+    """Open ``op`` and go to ``target``; reaching it acknowledges the operation if that was all it asked for."""
+    if target is None:
+        raise ConflictError(f"run {run.name} is {run.state} and cannot be asked to {op.kind}")
+    op_id = operations.open_op(connection, run, op, actor=actor)
+    change_state(connection, run, target, _reason(op, actor), actor=actor)
+    return op_id
+
+
+def _resume(connection: Connection, run: Current, op: Resume, *, actor: str) -> int:
+    if run.state not in {_S.PAUSED, _S.STOPPED, _S.FAILED, _S.COMPLETED}:
+        raise ConflictError(f"run {run.name} is {run.state}; there is nothing to resume")
+    if run.state is _S.COMPLETED and operations.pending_epochs(connection, run) <= run.epoch:
+        raise ConflictError(
+            f"run {run.name} is completed; raise its epochs first: modelyard tune {run.name} --epochs N"
+        )
+    op_id = operations.open_op(connection, run, op, actor=actor)
+    queued = change_state(connection, run, _S.QUEUED, _reason(op, actor), actor=actor, crashes=0)
+    operations.acknowledge(connection, queued, op_id, applied_step=run.step, actor=actor)
+    return op_id
+
+
+def _save(connection: Connection, run: Current, op: Save, *, actor: str) -> int:
+    if run.state is not _S.RUNNING:
+        raise ConflictError(f"run {run.name} is {run.state}, not training; its newest checkpoint is up to date")
+    return operations.open_op(connection, run, op, actor=actor)
+
+
+def _tune(connection: Connection, run: Current, op: Tune, *, actor: str) -> int:
+    if run.state in {_S.STOPPED, _S.FAILED}:
+        raise ConflictError(f"run {run.name} is {run.state}; resume it first: modelyard resume {run.name}")
+    if run.state is _S.COMPLETED and (op.epochs or 0) <= run.epoch:
+        raise ConflictError(
+            f"run {run.name} is completed after {run.epoch} epochs; only more epochs change it: "
+            f"modelyard tune {run.name} --epochs {run.epoch + 1}"
+        )
+    return operations.open_op(connection, run, op, actor=actor)
+
+
+def _set_priority(connection: Connection, run: Current, op: SetPriority, *, actor: str) -> int:
+    op_id = operations.open_op(connection, run, op, actor=actor)
+    values = {"priority": op.priority, "updated_at": clock.now()}
+    connection.execute(update(runs).where(runs.c.key == run.key).values(**values))
+    operations.acknowledge(connection, run, op_id, applied_step=run.step, actor=actor)
+    return op_id
+
+
+def _reason(op: ControlOp, actor: str) -> Reason:
+    return Reason(code=ReasonCode.USER_REQUEST, message=f"{actor} asked to {op.kind}")

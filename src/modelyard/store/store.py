@@ -1,0 +1,84 @@
+"""The store as one object, and how to open it."""
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from modelyard.domain.run import Lease
+from modelyard.store.artifacts import Artifacts
+from modelyard.store.blobs import Blobs
+from modelyard.store.checkpoints import Checkpoints
+from modelyard.store.controls import Controls
+from modelyard.store.database import Database
+from modelyard.store.doorbell import Doorbell
+from modelyard.store.eventfeed import Events
+from modelyard.store.experiments import Experiments
+from modelyard.store.gc import GarbageCollector
+from modelyard.store.home import Home
+from modelyard.store.leased_write import LeasedWrite, leased_write
+from modelyard.store.leases import Leases
+from modelyard.store.logs import Logs
+from modelyard.store.metrics import Metrics
+from modelyard.store.runs import Runs
+
+
+class Store:
+    """Everything that is kept. Threads may share one store, and processes one home."""
+
+    def __init__(self, home: Home, database: Database) -> None:
+        self.home = home
+        self.database = database
+        self.doorbell = Doorbell(home.doorbell)
+        self.experiments = Experiments(home, database, self.doorbell)
+        self.runs = Runs(home, database, self.doorbell)
+        self.leases = Leases(database)
+        self.controls = Controls(database)
+        self.checkpoints = Checkpoints(database)
+        self.artifacts = Artifacts(database)
+        self.events = Events(database)
+        self.metrics = Metrics(database)
+        self.logs = Logs(database)
+        self.blobs = Blobs(home, database)
+        self.gc = GarbageCollector(home, database)
+
+    @property
+    def database_url(self) -> str | None:
+        """The database server's URL, password included, for a child process's environment; None for SQLite."""
+        return None if self.database.is_sqlite else self.database.url.render_as_string(hide_password=False)
+
+    def write(self, lease: Lease) -> AbstractContextManager[LeasedWrite]:
+        """Open a transaction on the run that ``lease`` owns. Raises ``FencedError`` if the lease is outdated."""
+        return leased_write(self.database, lease)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.doorbell.close()
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_store(home: Path | str | None = None, *, database_url: str | None = None) -> Store:
+    """Open the store in ``home``, creating or migrating it where needed.
+
+    By default the environment decides: ``MODELYARD_HOME`` (else ``~/.modelyard``) and ``MODELYARD_DATABASE_URL`` (else
+    SQLite in the home). Raises ``SchemaVersionError`` for a home of a newer version, which stays as it is;
+    ``StoreError``.
+    """
+    folder = Home(Path(home or os.environ.get("MODELYARD_HOME") or "~/.modelyard"))
+    folder.prepare()
+    database = Database(folder, database_url or os.environ.get("MODELYARD_DATABASE_URL"))
+    try:
+        database.open()
+        return Store(folder, database)
+    except BaseException:
+        database.close()
+        raise

@@ -1,0 +1,102 @@
+"""What a task gives the engine: data by sample number, and what to do with a batch. The engine knows nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from modelyard.domain.config import RunSpec
+
+
+class SplitName(StrEnum):
+    """The three parts of a data set."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Samples on the device, before augmentation and normalisation.
+
+    ``inputs`` are uint8 [B, C, H, W] for images, ``targets`` int64 [B], ``samples`` int64 [B] numbers within the split.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    samples: Tensor
+
+    def __len__(self) -> int:
+        return self.targets.shape[0]
+
+
+class TaskData(Protocol):
+    """An opened data set; shared by every run of a process that reads the same."""
+
+    fingerprint: str
+    """SHA-256 of everything that a run could see of the data."""
+
+    def size(self, split: SplitName) -> int:
+        """Number of samples; 0 for a split that does not exist."""
+        ...
+
+    def batch(self, split: SplitName, samples: np.ndarray[Any, np.dtype[np.int64]]) -> Batch:
+        """Return the given samples on the host. Raises ``DataError`` for one that cannot be read."""
+        ...
+
+
+class Problem(Protocol):
+    """One run's model, and what is done with a batch."""
+
+    model: nn.Module
+    metadata: Mapping[str, Any]
+    """What prediction needs besides config and weights, as JSON: labels, preprocessing. Saved in every checkpoint."""
+
+    def training_loss(self, model: nn.Module, batch: Batch, *, epoch: int) -> Tensor:
+        """Augment, predict, and return the mean loss (scalar)."""
+        ...
+
+    def start_evaluation(self) -> None:
+        """Forget what was measured."""
+        ...
+
+    def evaluate(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Predict, add to the metrics, and return the mean loss (scalar)."""
+        ...
+
+    def finish_evaluation(self) -> tuple[Mapping[str, float], Mapping[str, Any]]:
+        """Return the metrics by name, and artifacts (JSON) by name."""
+        ...
+
+
+class Predictor(Protocol):
+    """A trained model and what it needs to read a file."""
+
+    def predict(self, file: Path) -> Mapping[str, float]:
+        """Return the probability of every class. Raises ``DataError`` for a file that cannot be read."""
+        ...
+
+
+class Task(Protocol):
+    """Builds all of these from a run's config."""
+
+    def data_key(self, spec: RunSpec) -> str:
+        """Equal keys mean that two runs can share one opened data set."""
+        ...
+
+    def open_data(self, spec: RunSpec) -> TaskData:
+        """Open the data. Raises ``DataError`` or ``ConfigError``."""
+        ...
+
+    def build(self, spec: RunSpec, data: TaskData) -> Problem:
+        """Build the model (initial weights from the global random state) and the parts around it."""
+        ...
+
+    def predictor(self, spec: RunSpec, metadata: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Predictor:
+        """Build a predictor from what a checkpoint holds, and nothing else."""
+        ...

@@ -1,0 +1,80 @@
+"""One run of image classification: its model, and what is done with a batch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelyard.domain.config import RunSpec
+from modelyard.tasks.augmentations import build_augmenter
+from modelyard.tasks.base import Batch
+from modelyard.tasks.image_classification.normalizer import Normalizer
+from modelyard.tasks.losses import build_loss
+from modelyard.tasks.metrics import build_metrics
+from modelyard.tasks.models import build_model, model_metadata
+from modelyard.tasks.preprocessing import Preprocessing
+
+
+class ImageProblem:
+    """The model and the parts around it. Loss and normalisation follow the batch to its device.
+
+    Raises ``ConfigError`` for parts that do not fit the data.
+    """
+
+    model: nn.Module
+    metadata: Mapping[str, Any]
+    """What prediction needs besides config and weights, as JSON: ``classes``, ``preprocessing``, ``model``."""
+
+    def __init__(
+        self, spec: RunSpec, *, classes: Sequence[str], preprocessing: Preprocessing, class_counts: Sequence[int]
+    ) -> None:
+        self._loss = build_loss(spec.loss, class_counts=class_counts)
+        self._loss_device = torch.device("cpu")
+        self._augmenter = build_augmenter(spec.augment, seed=spec.seed)
+        self._normalizer = Normalizer(preprocessing)
+        self._metrics = build_metrics(spec.metrics, classes=classes)
+        self._classes = len(classes)
+        # Last, so that no other part can shift the random numbers of the initial weights.
+        self.model = build_model(
+            spec.model, image_size=preprocessing.image_size, channels=preprocessing.channels, classes=classes
+        )
+        self.metadata = {
+            "classes": list(classes),
+            "preprocessing": preprocessing.to_json(),
+            "model": model_metadata(self.model),
+        }
+
+    def training_loss(self, model: nn.Module, batch: Batch, *, epoch: int) -> Tensor:
+        """Augment, normalise, predict, and return the mean loss (scalar, fp32)."""
+        targets = batch.targets
+        if self._augmenter is None:
+            pixels = self._normalizer.from_bytes(batch.inputs)
+        else:
+            pixels, targets = self._augmenter(
+                batch.inputs.float().mul_(1 / 255), targets, classes=self._classes, epoch=epoch, samples=batch.samples
+            )
+            pixels = self._normalizer.from_unit(pixels)
+        return self._loss_of(model(pixels), targets)
+
+    def start_evaluation(self) -> None:
+        """Forget what was measured."""
+        self._metrics.reset()
+
+    def evaluate(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Predict without gradients, add to the metrics, and return the mean loss (scalar, fp32)."""
+        with torch.no_grad():
+            logits = model(self._normalizer.from_bytes(batch.inputs))
+            self._metrics.update(logits, batch.targets)
+            return self._loss_of(logits, batch.targets)
+
+    def finish_evaluation(self) -> tuple[Mapping[str, float], Mapping[str, Any]]:
+        """Return the metrics by name (NaN where the data define none), and artifacts (JSON) by name."""
+        return self._metrics.compute(), self._metrics.artifacts()
+
+    def _loss_of(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if logits.device != self._loss_device:
+            self._loss.to(logits.device)
+            self._loss_device = logits.device
+        loss: Tensor = self._loss(logits, targets)
+        return loss

@@ -1,0 +1,230 @@
+"""Metrics of one evaluation, by torchmetrics.
+
+A batch only adds to lists on the device, without waiting for it; everything is worked out once, at the end.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics.functional import classification
+
+from modelyard.domain.parts.metrics import (
+    F1,
+    Accuracy,
+    AccuracyMacro,
+    Auroc,
+    AveragePrecision,
+    CohenKappa,
+    ConfusionMatrix,
+    MetricConfig,
+    Precision,
+    Recall,
+    RecallPerClass,
+    TopK,
+    scalar_name,
+)
+from modelyard.tasks.registry import Registry
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a whole evaluation gave, N samples long, on the host."""
+
+    classes: Sequence[str]
+    targets: Tensor
+    """int64 [N]."""
+    ranked: Tensor
+    """int64 [N, K]: the most likely classes, best first; K is what the metrics need."""
+    probabilities: Tensor | None
+    """float [N, C]; only kept for the metrics that need it."""
+
+    @property
+    def top(self) -> Tensor:
+        """The most likely class, int64 [N]."""
+        return self.ranked[:, 0]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is worked out, and what it needs for it."""
+
+    compute: Callable[[Predictions], dict[str, float]] | None = None
+    """Numbers by name."""
+    artifact: Callable[[Predictions], dict[str, Any]] | None = None
+    """JSON by name."""
+    ranks: int = 1
+    """How many of the most likely classes."""
+    probabilities: bool = False
+    """Whether it reads the probabilities."""
+
+
+METRICS: Registry[MetricConfig, Metric] = Registry("metric")
+
+
+def build_metrics(configs: Sequence[MetricConfig], *, classes: Sequence[str]) -> "MetricSet":
+    """Build the metrics of one evaluation; ``classes`` are the names in label order."""
+    return MetricSet([METRICS.build(config) for config in configs], classes)
+
+
+class MetricSet:
+    """Collects predictions and works the metrics out."""
+
+    def __init__(self, metrics: Sequence[Metric], classes: Sequence[str]) -> None:
+        self._metrics = metrics
+        self._classes = classes
+        self._ranks = min(max((metric.ranks for metric in metrics), default=1), len(classes))
+        self._keep_probabilities = any(metric.probabilities for metric in metrics)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was collected."""
+        self._targets: list[Tensor] = []
+        self._ranked: list[Tensor] = []
+        self._probabilities: list[Tensor] = []
+        self._predictions: Predictions | None = None
+
+    def update(self, logits: Tensor, targets: Tensor) -> None:
+        """Add a batch: logits [B, C], targets int64 [B]."""
+        self._predictions = None
+        self._targets.append(targets)
+        if self._ranks == 1:
+            self._ranked.append(logits.argmax(dim=1, keepdim=True))
+        else:
+            self._ranked.append(logits.topk(self._ranks, dim=1).indices)
+        if self._keep_probabilities:
+            self._probabilities.append(logits.detach().float().softmax(dim=1))
+
+    def compute(self) -> dict[str, float]:
+        """Return every number by its name, without ``val_`` or ``test_``. NaN where the data define no value."""
+        return self._gather(metric.compute for metric in self._metrics)
+
+    def artifacts(self) -> dict[str, Any]:
+        """Return every artifact as JSON by its name."""
+        return self._gather(metric.artifact for metric in self._metrics)
+
+    def _gather(self, functions: Any) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for function in functions:
+            if function is not None:
+                values.update(function(self._collected()))
+        return values
+
+    def _collected(self) -> Predictions:
+        if self._predictions is None:
+            assert self._targets, "update() was never called"
+            self._predictions = Predictions(
+                classes=self._classes,
+                targets=torch.cat(self._targets).cpu(),
+                ranked=torch.cat(self._ranked).cpu(),
+                probabilities=torch.cat(self._probabilities).cpu() if self._probabilities else None,
+            )
+        return self._predictions
+
+
+def _labelled(config: MetricConfig, function: Callable[..., Tensor], **options: Any) -> Metric:
+    """Build a metric of the predicted labels from a torchmetrics function."""
+    name = scalar_name(config)
+    assert name is not None
+
+    def compute(found: Predictions) -> dict[str, float]:
+        value = function(found.top, found.targets, len(found.classes), validate_args=False, **options)
+        return {name: value.item()}
+
+    return Metric(compute)
+
+
+@METRICS.register(Accuracy)
+def _accuracy(config: Accuracy) -> Metric:
+    return _labelled(config, classification.multiclass_accuracy, average="micro")
+
+
+@METRICS.register(AccuracyMacro)
+def _accuracy_macro(config: AccuracyMacro) -> Metric:
+    return _labelled(config, classification.multiclass_accuracy, average="macro")
+
+
+@METRICS.register(Precision)
+def _precision(config: Precision) -> Metric:
+    return _labelled(config, classification.multiclass_precision, average=config.name.removeprefix("precision_"))
+
+
+@METRICS.register(Recall)
+def _recall(config: Recall) -> Metric:
+    return _labelled(config, classification.multiclass_recall, average=config.name.removeprefix("recall_"))
+
+
+@METRICS.register(F1)
+def _f1(config: F1) -> Metric:
+    return _labelled(config, classification.multiclass_f1_score, average=config.name.removeprefix("f1_"))
+
+
+@METRICS.register(CohenKappa)
+def _cohen_kappa(config: CohenKappa) -> Metric:
+    return _labelled(config, classification.multiclass_cohen_kappa)
+
+
+@METRICS.register(TopK)
+def _top_k(config: TopK) -> Metric:
+    def compute(found: Predictions) -> dict[str, float]:
+        hits = (found.ranked[:, : config.k] == found.targets.unsqueeze(1)).any(dim=1)
+        return {f"top{config.k}_accuracy": hits.double().mean().item()}
+
+    return Metric(compute, ranks=config.k)
+
+
+@METRICS.register(Auroc)
+def _auroc(config: Auroc) -> Metric:
+    return _averaged_over_classes(config, classification.multiclass_auroc)
+
+
+@METRICS.register(AveragePrecision)
+def _average_precision(config: AveragePrecision) -> Metric:
+    return _averaged_over_classes(config, classification.multiclass_average_precision)
+
+
+def _averaged_over_classes(config: MetricConfig, function: Callable[..., Tensor]) -> Metric:
+    """Build a metric of the probabilities; a class that no sample or every sample has is left out of the mean."""
+
+    def compute(found: Predictions) -> dict[str, float]:
+        counts = torch.bincount(found.targets, minlength=len(found.classes))
+        defined = (counts > 0) & (counts < len(found.targets))
+        with warnings.catch_warnings():
+            # torchmetrics warns of exactly the classes that are left out here.
+            warnings.simplefilter("ignore", UserWarning)
+            values = function(
+                found.probabilities, found.targets, len(found.classes), average="none", validate_args=False
+            )
+        return {config.name: values[defined].mean().item()}
+
+    return Metric(compute, probabilities=True)
+
+
+@METRICS.register(RecallPerClass)
+def _recall_per_class(_: RecallPerClass) -> Metric:
+    def compute(found: Predictions) -> dict[str, float]:
+        values = classification.multiclass_recall(
+            found.top, found.targets, len(found.classes), average="none", validate_args=False
+        )
+        present = torch.bincount(found.targets, minlength=len(found.classes)) > 0
+        return {
+            f"recall/{name}": value
+            for name, value, known in zip(found.classes, values.tolist(), present.tolist(), strict=True)
+            if known
+        }
+
+    return Metric(compute)
+
+
+@METRICS.register(ConfusionMatrix)
+def _confusion_matrix(_: ConfusionMatrix) -> Metric:
+    def artifact(found: Predictions) -> dict[str, Any]:
+        counts = classification.multiclass_confusion_matrix(
+            found.top, found.targets, len(found.classes), validate_args=False
+        )
+        return {"confusion_matrix": {"classes": list(found.classes), "counts": counts.tolist()}}
+
+    return Metric(artifact=artifact)

@@ -1,0 +1,116 @@
+"""Runs the command line in this process, on a home of its own, with an engine that needs no torch."""
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from modelyard.cli.main import main
+from modelyard.store import Store, open_store
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+fake_engine = _load("fake_engine")
+
+SWEEP = """\
+name: digits
+run:
+  training: {epochs: 2}
+search:
+  method: grid
+  space:
+    optimizer.learning_rate: {choice: [0.01, 0.02]}
+"""
+
+
+@dataclass
+class Output:
+    """What one command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Cli:
+    """Calls ``modelyard`` with arguments."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], home: Path) -> None:
+        self.capsys = capsys
+        self.home = home
+
+    def __call__(self, *arguments: str | Path, expect: int = 0) -> Output:
+        self.capsys.readouterr()
+        code = main(["--home", str(self.home), *map(str, arguments)])
+        captured = self.capsys.readouterr()
+        output = Output(code, captured.out, captured.err)
+        assert code == expect, output
+        return output
+
+    def fails(self, code: int, *arguments: str | Path) -> str:
+        """Call, expect the exit code, and return the message; with --json, the error document says the same."""
+        output = self(*arguments, expect=code)
+        assert output.err.startswith("error: "), output
+        assert output.out == ""
+        return output.err.removeprefix("error: ").rstrip("\n")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("MODELYARD_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], home: Path) -> Cli:
+    return Cli(capsys, home)
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    with open_store(home) as store:
+        yield store
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> type[Any]:
+    """Train with the engine without torch; returns its class, to look at what was made or to act on each poll."""
+
+    class Supervisor(fake_engine.FakeSupervisor):  # type: ignore[misc, name-defined]
+        made: list[Any] = []  # noqa: RUF012
+
+    monkeypatch.setattr("modelyard.api.training.Supervisor", Supervisor)
+    monkeypatch.setattr("modelyard.api.training._REFRESH_SECONDS", 0.0)
+    return Supervisor
+
+
+@pytest.fixture
+def sweep(home: Path) -> Path:
+    file = home.parent / "sweep.yaml"
+    file.write_text(SWEEP)
+    return file
+
+
+@pytest.fixture
+def trained(cli: Cli, engine: type[Any], sweep: Path) -> Callable[..., Output]:
+    """Two runs, digits-1 and digits-2, trained to their end."""
+    cli("train", sweep)
+    return cli

@@ -1,0 +1,136 @@
+"""Real stores, real data, real training: small enough to be quick, with everything switched on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from modelyard.domain.config import RunSpec, SweepSpec
+from modelyard.domain.run import Run
+from modelyard.engine.executors import Executor, Solo
+from modelyard.engine.opening import Opener, Placing
+from modelyard.engine.pool import SessionPool
+from modelyard.engine.residency import Residency
+from modelyard.engine.worker import work
+from modelyard.store import Store, open_store
+
+MODELS: dict[str, dict[str, Any]] = {
+    "mlp": {"name": "mlp", "hidden_sizes": [16], "norm": "batch", "dropout": 0.1},
+    "cnn": {"name": "cnn", "channels": [4, 8], "hidden_size": 16, "dropout": 0.1},
+    "resnet": {"name": "resnet", "channels": [4, 8], "blocks": [1, 1], "dropout": 0.1},
+    "vit": {"name": "vit", "hidden_size": 16, "layers": 1, "heads": 2, "dropout": 0.1},
+}
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "lion", "muon")
+
+
+def _spec(model: str = "mlp", optimizer: str = "adamw", **training: Any) -> RunSpec:
+    return RunSpec.model_validate(
+        {
+            "data": {"source": "digits", "max_per_class": 12, "test_fraction": 0.05, "val_fraction": 0.1},
+            "model": MODELS[model],
+            "optimizer": {"name": optimizer, "learning_rate": 0.003, "weight_decay": 0.01},
+            "schedule": "warmup-cosine",
+            "augment": [{"name": "affine"}, {"name": "noise"}, {"name": "mixup"}],
+            "training": {
+                "epochs": 3,
+                "batch_size": 16,
+                "accumulate": 2,
+                "precision": "bf16",
+                "ema": {"decay": 0.9},
+                "clip_norm": 1.0,
+                "log_every": 2,
+                "max_retries": 1000,
+                "checkpoint": {"every_steps": 3},
+                **training,
+            },
+        }
+    )
+
+
+@pytest.fixture
+def make_spec() -> Callable[..., RunSpec]:
+    """Build a small spec with dropout, augmentation, AMP, accumulation, clipping and EMA on."""
+    return _spec
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    with open_store(home) as opened:
+        yield opened
+
+
+@pytest.fixture
+def make_pool(store: Store) -> Iterator[Callable[..., SessionPool]]:
+    """Build a pool whose worker is this process."""
+    workers: list[str] = []
+
+    def build(*, slots: int = 1, residency: Residency | None = None, **options: Any) -> SessionPool:
+        workers.append(store.leases.register(kind="engine"))
+        placing = Placing(device=torch.device("cpu"), execution="solo", reason="a test")
+        return SessionPool(
+            store=store,
+            worker_id=workers[-1],
+            opener=Opener(store, placing),
+            residency=residency or Residency(device_bytes=None, host_bytes=None),
+            slots=slots,
+            **options,
+        )
+
+    yield build
+    for worker_id in workers:
+        store.leases.unregister(worker_id)
+
+
+@pytest.fixture
+def submit(store: Store) -> Callable[..., list[Run]]:
+    """Queue specs as one experiment."""
+
+    def create(specs: Sequence[RunSpec], name: str = "test") -> list[Run]:
+        experiment = store.experiments.create(SweepSpec(name=name), list(specs), actor="test")
+        return store.runs.list(experiment_id=experiment.id)
+
+    return create
+
+
+@pytest.fixture
+def train(
+    store: Store, submit: Callable[..., list[Run]], make_pool: Callable[..., SessionPool]
+) -> Callable[..., list[Run]]:
+    """Train specs in this process until nothing is left to do; return the runs as they ended."""
+
+    def run(specs: Sequence[RunSpec], *, executor: Executor | None = None, **pool_options: Any) -> list[Run]:
+        runs = submit(specs)
+        pool = make_pool(experiment_id=runs[0].experiment_id, **pool_options)
+        work(pool, executor or Solo(), idle_seconds=0.0)
+        return [store.runs.get(one.id) for one in runs]
+
+    return run
+
+
+@pytest.fixture
+def outcome(store: Store) -> Callable[[Run], dict[str, Any]]:
+    """Return all that must not differ: every byte of the last checkpoint, and the effective metric history."""
+
+    def describe(run: Run) -> dict[str, Any]:
+        last = store.checkpoints.find(run.id, "last")
+        histories = {
+            name: (series.steps.tolist(), series.values.tolist())
+            for name in store.metrics.names(run.id)
+            if name != "samples_per_second"
+            for series in [store.metrics.history(run.id, name)]
+        }
+        return {
+            "state": run.state.value,
+            "step": run.step,
+            "files": {name: blob.digest for name, blob in last.files.items()},
+            "metrics": histories,
+        }
+
+    return describe

@@ -1,0 +1,153 @@
+"""A run that was paused, killed or time-sliced ends as the same run undisturbed: every bit, every metric."""
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelyard.domain.config import RunSpec
+from modelyard.domain.control import Pause, Resume
+from modelyard.domain.run import FINAL, Run, RunState
+from modelyard.engine.executors import Sliced
+from modelyard.engine.pool import SessionPool
+from modelyard.engine.residency import Residency
+from modelyard.store import LeaseObserver, Store
+
+MODELS = ("mlp", "cnn", "resnet", "vit")
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "lion", "muon")
+
+Train = Callable[..., list[Run]]
+Outcome = Callable[[Run], dict[str, Any]]
+MakeSpec = Callable[..., RunSpec]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_sliced_among_others_equals_solo(model: str, train: Train, outcome: Outcome, make_spec: MakeSpec) -> None:
+    specs = [make_spec(model, optimizer) for optimizer in OPTIMIZERS]
+    specs += [make_spec("mlp", "sgd", epochs=2), make_spec("cnn", "adamw", epochs=4)]
+    alone = train(specs)
+    together = train(specs, executor=Sliced(chunk_seconds=0.02), slots=8)
+    for one, other in zip(alone, together, strict=True):
+        assert one.state is RunState.COMPLETED, one.reason
+        assert outcome(other) == outcome(one)
+        assert one.name != other.name
+
+
+def test_spilled_to_the_disk_between_turns_equals_solo(
+    train: Train, outcome: Outcome, make_spec: MakeSpec, store: Store
+) -> None:
+    specs = [make_spec(model, optimizer) for model, optimizer in zip(MODELS, OPTIMIZERS[:4], strict=True)]
+    alone = train(specs)
+    residency = Residency(device_bytes=None, host_bytes=0)
+    together = train(specs, executor=Sliced(chunk_seconds=0.02), slots=4, residency=residency)
+    for one, other in zip(alone, together, strict=True):
+        assert outcome(other) == outcome(one)
+        assert not list(store.home.scratch(other.id).glob("*"))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_paused_and_resumed_equals_undisturbed(
+    model: str,
+    train: Train,
+    outcome: Outcome,
+    make_spec: MakeSpec,
+    make_pool: Callable[..., SessionPool],
+    submit: Callable[..., list[Run]],
+    store: Store,
+) -> None:
+    specs = [make_spec(model, optimizer) for optimizer in OPTIMIZERS]
+    alone = train(specs)
+    runs = submit(specs)
+    pool = make_pool(slots=len(runs), experiment_id=runs[0].experiment_id)
+    executor, chance = Sliced(chunk_seconds=0.0), random.Random(1)
+    pauses = 0
+    while not all(store.runs.get(run.id).state in FINAL for run in runs):
+        pool.fill()
+        if ready := pool.ready():
+            executor.turn(pool, ready)
+        run = store.runs.get(chance.choice(runs).id)
+        if run.state is RunState.RUNNING and chance.random() < 0.1:
+            store.runs.request(run.id, Pause(), actor="test")
+            pauses += 1
+        elif run.state is RunState.PAUSED:
+            store.runs.request(run.id, Resume(), actor="test")
+        for paused in [] if ready else runs:
+            if store.runs.get(paused.id).state is RunState.PAUSED:
+                store.runs.request(paused.id, Resume(), actor="test")
+    assert pauses >= len(runs)
+    for one, other in zip(alone, runs, strict=True):
+        assert outcome(store.runs.get(other.id)) == outcome(one)
+
+
+def start_worker(store: Store, experiment_id: str, slots: int) -> subprocess.Popen[bytes]:
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "modelyard.engine.worker",
+            f"--home={store.home.path}",
+            f"--experiment={experiment_id}",
+        ),
+        *("--execution=sliced", f"--slots={slots}", "--idle-seconds=0"),
+    ]
+    return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
+def kill_at_random(store: Store, experiment_id: str, *, kills: int, slots: int, seed: int) -> int:
+    """Run worker processes and end them with SIGKILL at random moments; return how many were killed at work."""
+    chance, observer, at_work = random.Random(seed), LeaseObserver(), 0
+    while any(run.state not in FINAL for run in store.runs.list(experiment_id=experiment_id)):
+        before = sum(run.step for run in store.runs.list(experiment_id=experiment_id))
+        with start_worker(store, experiment_id, slots) as worker:
+            if at_work < kills:
+                while worker.poll() is None and before == sum(
+                    run.step for run in store.runs.list(experiment_id=experiment_id)
+                ):
+                    time.sleep(0.01)
+                time.sleep(chance.uniform(0.0, 1.5))
+                at_work += worker.poll() is None
+                worker.kill()
+            worker.wait()
+        store.leases.reap(observer)
+    return at_work
+
+
+def assert_kills_change_nothing(
+    specs: list[RunSpec], kills: int, train: Train, outcome: Outcome, submit: Callable[..., list[Run]], store: Store
+) -> None:
+    alone = train(specs)
+    runs = submit(specs)
+    assert kill_at_random(store, runs[0].experiment_id, kills=kills, slots=len(specs), seed=len(specs)) >= kills
+    for one, other in zip(alone, runs, strict=True):
+        ended = store.runs.get(other.id)
+        assert ended.state is RunState.COMPLETED, ended.reason
+        assert outcome(ended) == outcome(one)
+
+
+def test_killed_three_times_equals_undisturbed(
+    train: Train, outcome: Outcome, make_spec: MakeSpec, submit: Callable[..., list[Run]], store: Store
+) -> None:
+    specs = [make_spec(model, "adamw", epochs=40) for model in ("mlp", "cnn")]
+    assert_kills_change_nothing(specs, 3, train, outcome, submit, store)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+def test_killed_twenty_times_equals_undisturbed_for_every_model_and_optimizer(
+    train: Train, outcome: Outcome, make_spec: MakeSpec, submit: Callable[..., list[Run]], store: Store
+) -> None:
+    specs = [make_spec(model, optimizer, epochs=40) for model in MODELS for optimizer in OPTIMIZERS]
+    assert_kills_change_nothing(specs, 20, train, outcome, submit, store)
+
+
+def test_no_two_runs_share_a_name_or_a_folder(train: Train, make_spec: MakeSpec, store: Store, home: Path) -> None:
+    spec = make_spec(epochs=1)
+    runs = [*train([spec, spec]), *train([spec])]
+    assert len({run.name for run in runs}) == 3
+    assert len({store.home.scratch(run.id) for run in runs}) == 3
+    assert len({run.spec_hash for run in runs}) == 1
