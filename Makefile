@@ -33,7 +33,7 @@ lint: setup
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-cache
 
 fmt: setup ## format the code and mend what ruff can
 	$(VENV)/bin/ruff format

@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +34,10 @@ search:
   space:
     optimizer.learning_rate: {choice: [0.01, 0.02]}
 """
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "covers(*options): commands and options that the test proves to do something")
 
 
 @dataclass
@@ -95,7 +99,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[Any]:
     """Train with the engine without torch; returns its class, to look at what was made or to act on each poll."""
 
     class Supervisor(fake_engine.FakeSupervisor):  # type: ignore[misc, name-defined]
-        made: list[Any] = []  # noqa: RUF012
+        made: list[Any] = []
 
     monkeypatch.setattr("modelyard.api.training.Supervisor", Supervisor)
     monkeypatch.setattr("modelyard.api.training._REFRESH_SECONDS", 0.0)
@@ -110,7 +114,7 @@ def sweep(home: Path) -> Path:
 
 
 @pytest.fixture
-def trained(cli: Cli, engine: type[Any], sweep: Path) -> Callable[..., Output]:
+def trained(cli: Cli, engine: type[Any], sweep: Path) -> Cli:
     """Two runs, digits-1 and digits-2, trained to their end."""
     cli("train", sweep)
     return cli

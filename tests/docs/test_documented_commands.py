@@ -45,16 +45,24 @@ def parse(line: str) -> None:
     context = None
     while True:
         if arguments and arguments[0] in _ACTING:
-            assert arguments[0] in {name for option in command.get_params(context) for name in option.opts}
+            assert arguments[0] in {"--help", "-h", *(name for option in command.params for name in option.opts)}
             return
         if not hasattr(command, "resolve_command"):
-            command.make_context(program, arguments, parent=context, resilient_parsing=line.endswith(" ..."))
+            _parse_options(command, program, arguments, context, complete=not line.endswith(" ..."))
             return
         context = command.make_context(program, list(arguments), parent=context)
         rest = [*context._protected_args, *context.args]
         if not rest:
             return
         program, command, arguments = command.resolve_command(context, rest)
+
+
+def _parse_options(command: Any, program: str, arguments: list[str], context: Any, *, complete: bool) -> None:
+    try:
+        command.make_context(program, arguments, parent=context)
+    except typer.TyperException as error:
+        if complete or type(error).__name__ != "MissingParameter":
+            raise
 
 
 @pytest.mark.parametrize(("page", "line"), [entry for entry in COMMANDS if entry[1].startswith("modelyard")])
@@ -67,7 +75,12 @@ def test_a_documented_command_and_all_its_options_exist(page: str, line: str) ->
 
 def test_there_are_commands_to_check_and_a_wrong_one_is_noticed() -> None:
     assert len(COMMANDS) > 20
-    for wrong in ("modelyard trian x.yaml", "modelyard pause RUN --wiat", "modelyard resume"):
+    for wrong in (
+        "modelyard trian x.yaml",
+        "modelyard pause RUN --wiat",
+        "modelyard resume",
+        "modelyard pause --wiat ...",
+    ):
         with pytest.raises(typer.TyperException):
             parse(wrong)
 

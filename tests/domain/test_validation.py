@@ -1,9 +1,11 @@
 """What a person reads when a config is wrong: one line per mistake, with place, field, fix."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import Field
 
+from modelyard.domain.base import Config
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError
 from modelyard.domain.validation import nearest, validate
@@ -117,6 +119,14 @@ def problems(data: Any, **where: Any) -> list[str]:
 )
 def test_one_mistake_gives_one_line_that_says_where_and_what(data: Any, expected: str) -> None:
     assert problems(data) == [expected]
+
+
+def test_of_several_types_the_one_that_fits_but_for_its_range_is_told() -> None:
+    class Sizes(Config):
+        size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+
+    with pytest.raises(ConfigError, match=r"^size: must be greater than or equal to 1 \(got 0\)$"):
+        validate(Sizes, {"size": 0})
 
 
 def test_every_mistake_gets_a_line() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from modelyard.domain.checkpoint import BlobRef, CheckpointDraft
 from modelyard.domain.config import RunSpec, SweepSpec
@@ -162,7 +163,7 @@ def _await_server(url: URL, server: subprocess.Popen[bytes], log: Path) -> None:
     while True:
         try:
             return _administer(url, "SELECT 1")
-        except Exception as error:  # noqa: BLE001  the driver has no better class for "not yet"
+        except OperationalError as error:
             if server.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(log.read_text()) from error
             time.sleep(0.05)

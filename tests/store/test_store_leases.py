@@ -107,9 +107,7 @@ with open_store(sys.argv[1], database_url=sys.argv[2] or None) as store:
 def test_two_processes_claiming_at_once_never_own_the_same_run(store, home, database_url, sweep):
     sweep(store, 30)
     command = [sys.executable, "-c", CLAIMER, str(home), database_url or ""]
-    processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     for process in processes:
@@ -318,9 +316,14 @@ def test_workers_tells_who_lives(store):
 
 def test_a_state_is_left_only_the_allowed_way(store, claim):
     run, lease = claim(store)
-    with pytest.raises(ConflictError, match="cannot become paused"), store.write(lease) as write:
-        write.lines(["lost with the transaction"])
-        write.transition(S.PAUSED, DONE)
+
+    def pause():
+        with store.write(lease) as write:
+            write.lines(["lost with the transaction"])
+            write.transition(S.PAUSED, DONE)
+
+    with pytest.raises(ConflictError, match="cannot become paused"):
+        pause()
     assert store.runs.get(run.id).state is S.RUNNING
     assert store.logs.read(run.id) == []
 

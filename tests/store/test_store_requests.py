@@ -20,7 +20,7 @@ EXPECTED = {
         S.QUEUED: (S.STOPPED, ACKNOWLEDGED),
         S.PAUSED: (S.STOPPED, ACKNOWLEDGED),
     },
-    Resume(): {state: (S.QUEUED, ACKNOWLEDGED) for state in (S.PAUSED, S.STOPPED, S.FAILED)},
+    Resume(): dict.fromkeys((S.PAUSED, S.STOPPED, S.FAILED), (S.QUEUED, ACKNOWLEDGED)),
     Save(): {S.RUNNING: (S.RUNNING, PENDING)},
     Tune(epochs=9): {state: (state, PENDING) for state in S if state not in {S.STOPPED, S.FAILED}},
     Tune(learning_rate=0.1): {

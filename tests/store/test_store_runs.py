@@ -49,7 +49,7 @@ def test_resolve_takes_a_run_or_all_runs_of_an_experiment(store, sweep):
 def test_resolve_refuses_a_name_that_means_two_things(store, sweep):
     sweep(store, 2, name="a")
     second = sweep(store, 1, name="a")
-    with pytest.raises(UserError, match="is a run .* and an experiment"):
+    with pytest.raises(UserError, match=r"is a run .* and an experiment"):
         store.runs.resolve("a-2")
     assert [run.name for run in store.runs.resolve(second.id)] == ["a-2-1"]
 

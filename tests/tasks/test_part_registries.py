@@ -149,7 +149,11 @@ CASES: dict[Callable[[Any], Any], dict[str, dict[str, Any]]] = {
         "Vit": {"patch_size": 2, "hidden_size": 32, "layers": 1, "heads": 2, "mlp_ratio": 1.0, "dropout": 0.5},
     },
 }
-BASES = {("decay_norm_and_bias"): {"weight_decay": 0.3}, "weight_decay": {"learning_rate": 0.05}}
+BASES = {
+    "decay_norm_and_bias": {"weight_decay": 0.3},
+    "weight_decay": {"learning_rate": 0.05},
+    "betas": {"learning_rate": 0.05},
+}
 """Other fields that must be set for a field to matter."""
 
 

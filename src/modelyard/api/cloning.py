@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelyard.api.checkpoints import find_checkpoint
 from modelyard.api.edits import Change, apply_edits, difference
 from modelyard.api.operations import DEFAULT_TIMEOUT, wait_for
 from modelyard.domain.checkpoint import Checkpoint
@@ -75,13 +76,7 @@ def find_warm_start(store: Store, parent: Run, which: str, *, actor: str) -> Che
     """Find the checkpoint to start from; a run in training is asked to save one now for ``last``."""
     if which == "last" and parent.state is RunState.RUNNING:
         _save_now(store, parent, actor)
-    if which == "last":
-        return store.checkpoints.find(parent.id, "last")
-    if which == "best":
-        return store.checkpoints.find(parent.id, "best")
-    if which.isdecimal() and len(which) < 9:
-        return store.checkpoints.find(parent.id, int(which))
-    return store.checkpoints.get(which)
+    return find_checkpoint(store, parent.id, which)
 
 
 def _save_now(store: Store, parent: Run, actor: str) -> None:

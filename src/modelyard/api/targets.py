@@ -1,5 +1,6 @@
 """Finds what a person names: runs and experiments, by name, id or the start of an id."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,11 +55,7 @@ def _experiment(store: Store, ref: str) -> Experiment | None:
 
 
 def _nothing_named(store: Store, ref: str) -> str:
-    hints = []
-    for find in (store.runs.get, store.experiments.get):
-        try:
-            find(ref.removeprefix(RUN_PREFIX).removeprefix(EXPERIMENT_PREFIX))
-        except NotFoundError as error:
-            hints.append(str(error))
-    suggestion = next((hint.split("; ", 1)[1] for hint in hints if "did you mean" in hint), "")
-    return f"no run or experiment is called {ref!r}" + (f"; {suggestion}" if suggestion else "")
+    names = [experiment.name for experiment in store.experiments.list()] + [run.name for run in store.runs.list()]
+    close = difflib.get_close_matches(ref.removeprefix(RUN_PREFIX).removeprefix(EXPERIMENT_PREFIX), names, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else "; see: modelyard runs list"
+    return f"no run or experiment is called {ref!r}{hint}"

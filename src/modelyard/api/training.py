@@ -113,8 +113,12 @@ def train_experiment(store: Store, experiment: Experiment, *, resources: Resourc
         supervisor.start()
         view.planned(supervisor.plan)
         pausing = False
+        said = ""
         while True:
             status = supervisor.poll()
+            if status.message != said:
+                said = status.message
+                view.say(said)
             events = store.events.read(after=seen, limit=_EVENTS_PER_READ, experiment_id=experiment.id)
             seen = events[-1].seq if events else seen
             view.update(reader.read(), events)

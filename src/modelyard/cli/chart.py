@@ -1,8 +1,9 @@
 """A chart of several curves in text."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 MARKS = "●▲■◆○△□◇"
 """One mark per curve; the ninth starts over."""
@@ -19,12 +20,7 @@ class Curve:
 
 def draw(curves: Sequence[Curve], *, width: int, height: int) -> list[str]:
     """Return lines of text: the values with an axis on the left, steps below, a legend. NaN is left out."""
-    points = [
-        (index, step, value)
-        for index, curve in enumerate(curves)
-        for step, value in zip(curve.steps, curve.values, strict=True)
-        if math.isfinite(value)
-    ]
+    points = [(index, step, value) for index, curve in enumerate(curves) for step, value in _finite(curve)]
     if not points:
         return ["no finite values"]
     lowest, highest = min(p[2] for p in points), max(p[2] for p in points)
@@ -33,16 +29,31 @@ def draw(curves: Sequence[Curve], *, width: int, height: int) -> list[str]:
     margin = max(map(len, labels))
     columns = max(10, width - margin - 3)
     canvas = [[" "] * columns for _ in range(height)]
-    for index, step, value in points:
-        column = _place(step, first, last, columns)
-        row = height - 1 - _place(value, lowest, highest, height)
-        canvas[row][column] = MARKS[index % len(MARKS)]
+    for index, curve in enumerate(curves):
+        for step, value in _joined(_finite(curve), (last - first) / columns):
+            row = height - 1 - _place(value, lowest, highest, height)
+            canvas[row][_place(step, first, last, columns)] = MARKS[index % len(MARKS)]
     lines = [f"{label:>{margin}} ┤{''.join(row).rstrip()}" for label, row in zip(labels, canvas, strict=True)]
     lines.append(f"{' ' * margin} └{'─' * columns}")
     ends = f"step {first:g}", f"{last:g}"
     lines.append(f"{' ' * (margin + 2)}{ends[0]}{' ' * max(1, columns - len(ends[0]) - len(ends[1]))}{ends[1]}")
     lines += [f"{MARKS[index % len(MARKS)]} {curve.name}" for index, curve in enumerate(curves)]
     return lines
+
+
+def _finite(curve: Curve) -> list[tuple[float, float]]:
+    pairs = zip(curve.steps, curve.values, strict=True)
+    return [(step, value) for step, value in pairs if math.isfinite(value)]
+
+
+def _joined(points: Sequence[tuple[float, float]], gap: float) -> Iterator[tuple[float, float]]:
+    """Yield the points, and between two that are further apart than ``gap`` those on the line between them."""
+    yield from points
+    for (left, low), (right, high) in pairwise(points):
+        between = int((right - left) / gap) if gap else 0
+        for number in range(1, between):
+            share = number / between
+            yield left + (right - left) * share, low + (high - low) * share
 
 
 def _place(value: float, low: float, high: float, cells: int) -> int:

@@ -8,8 +8,9 @@ from modelyard.agent.presence import live_agents, takes_runs_of
 from modelyard.api.cloning import Cloned
 from modelyard.api.cloning import clone as clone_run
 from modelyard.api.edits import parse_edits
+from modelyard.api.who import actor
 from modelyard.cli.completion import complete_runs
-from modelyard.cli.context import Json, actor, open_home
+from modelyard.cli.context import Json, open_home
 from modelyard.cli.output import config_value, plain, print_json, run_json
 from modelyard.store import Store
 

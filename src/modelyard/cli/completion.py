@@ -11,21 +11,32 @@ from modelyard.store import open_store
 
 def complete_runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Offer the names of runs, with their state."""
-    return [(name, help_text) for name, help_text in _names(ctx, experiments=False) if name.startswith(incomplete)]
+    return _matching(incomplete, _names(ctx, runs=True))
+
+
+def complete_experiments(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Offer the names of experiments, with how many runs they have."""
+    return _matching(incomplete, _names(ctx, experiments=True))
 
 
 def complete_targets(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Offer the names of runs and experiments."""
-    return [(name, help_text) for name, help_text in _names(ctx, experiments=True) if name.startswith(incomplete)]
+    return _matching(incomplete, _names(ctx, runs=True, experiments=True))
 
 
-def _names(ctx: typer.Context, *, experiments: bool) -> list[tuple[str, str]]:
+def _matching(incomplete: str, names: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, about) for name, about in names if name.startswith(incomplete)]
+
+
+def _names(ctx: typer.Context, *, runs: bool = False, experiments: bool = False) -> list[tuple[str, str]]:
     home: Any = ctx.find_root().params.get("home")
+    names: list[tuple[str, str]] = []
     try:
         with open_store(Path(home) if home else None) as store:
-            names = [(run.name, run.state.value) for run in store.runs.list()]
+            if runs:
+                names += [(run.name, run.state.value) for run in store.runs.list()]
             if experiments:
                 names += [(found.name, f"experiment of {found.run_count} runs") for found in store.experiments.list()]
-            return names
     except ModelyardError:  # a shell that asks for words has no use for an error
         return []
+    return names

@@ -1,6 +1,5 @@
-"""What every command shares: the home it works on, who asks, and the options that many commands have."""
+"""What every command shares: the home it works on, and the options that many commands have."""
 
-import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -25,11 +24,3 @@ def home_option(ctx: typer.Context) -> Path | None:
     """Return what ``--home`` says, or None."""
     home: Path | None = ctx.find_root().params.get("home")
     return home
-
-
-def actor() -> str:
-    """Return who asks: the login name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in some containers
-        return "someone"

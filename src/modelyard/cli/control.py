@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from modelyard.api.operations import DEFAULT_TIMEOUT, Outcome, Result, check, request
+from modelyard.api.who import actor
 from modelyard.cli.completion import complete_targets
-from modelyard.cli.context import Json, NoWait, Timeout, actor, open_home
+from modelyard.cli.context import Json, NoWait, Timeout, open_home
 from modelyard.cli.output import print_json
 from modelyard.domain.control import ControlOp, Pause, SetPriority, Stop, Tune
 from modelyard.domain.errors import UserError

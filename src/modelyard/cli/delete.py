@@ -4,7 +4,8 @@ import typer
 
 from modelyard.api.operations import settle
 from modelyard.api.targets import Target, find_target
-from modelyard.cli.context import Json, Yes, actor, open_home
+from modelyard.api.who import actor
+from modelyard.cli.context import Json, Yes, open_home
 from modelyard.cli.control import Targets
 from modelyard.cli.output import print_json
 from modelyard.domain.errors import ConflictError, UserError

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from modelyard.api.training import Ending, Resources, View, train_experiment
-from modelyard.cli.context import actor
+from modelyard.api.who import actor
 from modelyard.cli.live import LiveView
 from modelyard.cli.output import console, plain, print_json, run_json
 from modelyard.cli.plain import PlainView

@@ -16,7 +16,7 @@ from modelyard.api.sparkline import sparkline
 from modelyard.cli.output import STATE_STYLES, duration, number
 from modelyard.domain.events import Event
 from modelyard.domain.plan import Plan
-from modelyard.domain.run import RunState
+from modelyard.domain.run import ACTIVE, RunState
 
 REFRESHES_PER_SECOND = 4
 _LINES_AROUND = 6
@@ -81,6 +81,8 @@ class LiveView:
         parts.append(Text(summary(snapshot), style="bold"))
         if self._plan and snapshot.count(RunState.RUNNING, RunState.QUEUED):
             parts.append(Text(self._plan, style="dim"))
+        if snapshot.count(RunState.QUEUED) and not snapshot.count(*ACTIVE):
+            parts.append(Text("starting engine processes: loading torch takes some seconds", style="dim"))
         if self._message:
             parts.append(Text(self._message, style="yellow"))
         return Group(*parts)

@@ -109,8 +109,10 @@ def state_text(run: Run) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a number with four significant digits."""
-    return _MISSING if value is None else f"{value:.4g}"
+    """Return a number with four significant digits, and no exponent for a large one that people read."""
+    if value is None:
+        return _MISSING
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def config_value(value: Value) -> str:

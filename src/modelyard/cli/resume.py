@@ -8,7 +8,8 @@ from modelyard.agent.presence import live_agents, takes_runs_of
 from modelyard.api.operations import Outcome, Result, request
 from modelyard.api.targets import find_runs
 from modelyard.api.training import Resources
-from modelyard.cli.context import Json, actor, open_home
+from modelyard.api.who import actor
+from modelyard.cli.context import Json, open_home
 from modelyard.cli.control import Targets, show
 from modelyard.cli.foreground import ExecutionOption, ProcessesOption, SlotsOption, run_in_foreground
 from modelyard.domain.control import Resume

@@ -8,7 +8,8 @@ import typer
 from modelyard.api.edits import apply_sweep_edits, parse_edits
 from modelyard.api.sweepfile import expand_at, read_sweep
 from modelyard.api.training import Resources, create
-from modelyard.cli.context import Json, actor, open_home
+from modelyard.api.who import actor
+from modelyard.cli.context import Json, open_home
 from modelyard.cli.foreground import ExecutionOption, ProcessesOption, SlotsOption, run_in_foreground
 from modelyard.domain.config import SweepSpec
 from modelyard.domain.validation import validate

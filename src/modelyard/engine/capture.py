@@ -44,7 +44,7 @@ def captured_output(say: Callable[[str], None]) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     stdout, stderr, showwarning = sys.stdout, sys.stderr, warnings.showwarning
-    sys.stdout, sys.stderr = _LineWriter(stdout, say), _LineWriter(stderr, say)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = _LineWriter(stdout, say), _LineWriter(stderr, say)
     warnings.showwarning = lambda message, category, *rest, **more: say(f"{category.__name__}: {message}")
     root.addHandler(handler)
     try:

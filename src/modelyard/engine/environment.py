@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-import modelyard
 from modelyard.domain.base import canonical_json
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import ConfigError
@@ -47,7 +46,7 @@ def device_exists(kind: str) -> bool:
 def code_fingerprint() -> str:
     """SHA-256 over this package's source files."""
     digest = hashlib.sha256()
-    root = Path(modelyard.__file__).parent
+    root = Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

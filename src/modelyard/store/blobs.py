@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,14 +69,14 @@ class Blobs:
     @contextmanager
     def open(self, digest: str) -> Iterator[BinaryIO]:
         """Open a blob for reading. Raises ``NotFoundError``."""
-        with self.path(digest).open("rb") as file:
+        with self._reader(digest) as file:
             yield file
 
     def path(self, digest: str) -> Path:
         """Return the file of a blob, to be read or mapped, never to be written. Raises ``NotFoundError``."""
         path = self._path(digest)
         if not path.is_file():
-            raise NotFoundError(f"the blob {digest} is not in {self.root}")
+            raise self._not_found(digest)
         return path
 
     def exists(self, digest: str) -> bool:
@@ -84,7 +85,7 @@ class Blobs:
 
     def verify(self, digest: str) -> None:
         """Re-hash a blob. Raises ``CorruptBlobError`` or ``NotFoundError``."""
-        with self.path(digest).open("rb") as file, translated_os_errors(self.root):
+        with self._reader(digest) as file, translated_os_errors(self.root):
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != f"sha256:{found}":
             raise CorruptBlobError(digest, f"the blob {digest} is damaged: its bytes have the digest sha256:{found}")
@@ -94,6 +95,16 @@ class Blobs:
         if not _DIGEST.fullmatch(digest):
             raise NotFoundError(f"{digest!r} is not the digest of a blob; one looks like sha256:<64 hex digits>")
         return self.folder / digest.removeprefix("sha256:")
+
+    def _reader(self, digest: str) -> BufferedReader:
+        with translated_os_errors(self.root):
+            try:
+                return self._path(digest).open("rb")
+            except FileNotFoundError as error:
+                raise self._not_found(digest) from error
+
+    def _not_found(self, digest: str) -> NotFoundError:
+        return NotFoundError(f"the blob {digest} is not in {self.root}")
 
     def _write(self, path: Path, chunks: Iterable[bytes]) -> BlobRef:
         sha256, size = hashlib.sha256(), 0

@@ -5,6 +5,7 @@ before a blob is taken away, and a writer commits its pin before it puts its fil
 is a rename, so the lock is held for milliseconds; the bytes are freed after it.
 """
 
+import re
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from modelyard.store.database import Database
 from modelyard.store.home import Home, translated_os_errors
 from modelyard.store.usage import StorageUsage, usage
 
+_NAME = re.compile(r"[0-9a-f]{64}")  # what is called otherwise is not ours to delete
 _BATCH = 256
 _PAUSE = 0.005  # seconds in which other writers get their turn between two batches
 
@@ -54,7 +56,7 @@ class GarbageCollector:
             if not dry_run:
                 with self._database.write() as connection:
                     pins.drop_dead(connection)
-            names = sorted(path.name for path in self._folder.iterdir())
+            names = sorted(path.name for path in self._folder.iterdir() if _NAME.fullmatch(path.name))
             freed: list[int] = []
             for start in range(0, len(names), _BATCH):
                 freed += self._collect_batch(names[start : start + _BATCH], dry_run=dry_run)

@@ -58,7 +58,8 @@ class Home:
 
     def worker_log(self, worker_id: str) -> Path:
         """Return the file that a worker process writes its output to; its folder exists."""
-        return self._folder(self.path / "logs") / f"{_checked(worker_id)}.log"
+        name = f"{_checked(worker_id)}.log"
+        return self._folder(self.path / "logs") / name
 
     def prepare(self) -> None:
         """Create the folder and its marker, or check that it is ours.
@@ -114,6 +115,8 @@ class Home:
             raise SchemaVersionError(f"{self.path} was written by a newer Modelyard; upgrade Modelyard to open it")
 
     def _folder(self, path: Path) -> Path:
+        if path != self.path:
+            self._folder(path.parent)  # mkdir gives the mode to the last folder alone
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 

@@ -103,6 +103,17 @@ def test_a_condition_sees_defaults_that_nobody_wrote() -> None:
     assert [run.seed for run in runs_of(method="grid", space=space)] == [5, 0]
 
 
+def test_true_is_not_one_in_a_condition() -> None:
+    space = {"seed": {"choice": [1, 2]}, "data_seed": {"choice": [5], "when": {"seed": [True, 2]}}}
+    assert [run.data_seed for run in runs_of(method="grid", space=space)] == [0, 5]
+
+
+def test_both_ends_of_a_range_are_exact_and_what_is_between_is_short() -> None:
+    space = {"optimizer.learning_rate": {"float": [0.12345678, 0.87654321], "points": 4}}
+    rates = [run.optimizer.learning_rate for run in runs_of(method="grid", space=space)]
+    assert rates == [0.12345678, 0.374486, 0.625514, 0.87654321]
+
+
 def test_a_new_kind_keeps_shared_fields_that_were_changed_and_defaults_the_rest() -> None:
     base = {"optimizer": {"name": "adamw", "weight_decay": 0.2, "betas": [0.8, 0.9]}}
     (run,) = runs_of(base, method="list", runs=[{"optimizer.name": "sgd"}])
@@ -181,6 +192,12 @@ def test_draws_spread_over_a_range_as_it_says() -> None:
     assert 900 < low < 1100  # half of a log range lies below its geometric middle
     for seed in (1, 2, 3, 4):
         assert 400 < sum(run.seed == seed for run in runs) < 600
+
+
+def test_dimensions_with_the_same_range_are_drawn_apart() -> None:
+    same = {"int": [0, 10**6]}
+    runs = runs_of(method="random", samples=20, space={"seed": same, "data_seed": same})
+    assert sum(run.seed == run.data_seed for run in runs) < 2
 
 
 def test_another_search_seed_gives_other_runs() -> None:

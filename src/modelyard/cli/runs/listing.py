@@ -66,7 +66,7 @@ def list_runs(
     elif names:
         _print_columns(runs, names)
     else:
-        _print_default(runs)
+        print_runs(runs)
 
 
 def _names(columns: str | None) -> list[str]:
@@ -86,7 +86,8 @@ def _print_columns(runs: Sequence[Run], names: Sequence[str]) -> None:
     console().print(grid)
 
 
-def _print_default(runs: Sequence[Run]) -> None:
+def print_runs(runs: Sequence[Run]) -> None:
+    """Print runs with their progress and what they reached."""
     metrics = _shown_metrics(runs)
     grid = table(
         "run", "state", "epoch", "done", *map(text, metrics), "updated", "why", right=("epoch", "done", *metrics)

@@ -22,9 +22,13 @@ class Metrics:
         self._database = database
 
     def names(self, run_id: str) -> list[str]:
-        """Return the metrics that a run has logged, in the order of their first point. Raises ``NotFoundError``."""
+        """Return the metrics of which a run has points that count, in the order of their first point ever.
+
+        Raises ``NotFoundError``.
+        """
         with self._database.read() as connection:
-            return list(load(connection, _run_key(connection, run_id)))
+            states = load(connection, _run_key(connection, run_id))
+        return [name for name, state in states.items() if state.count]
 
     def history(self, run_id: str, name: str) -> Series:
         """Return the effective history, by step, then by arrival. Raises ``NotFoundError``.

@@ -67,8 +67,9 @@ def _blur(config: Blur) -> Operation:
     reach = config.kernel_size // 2
 
     def change(images: Tensor, draws: Draws) -> Tensor:
-        sigmas = draws.uniform(1, 0.0, config.sigma)[:, None]
-        kernels = np.exp(-0.5 * (np.arange(-reach, reach + 1) / np.maximum(sigmas, 1e-3)) ** 2)
+        # From a quarter up: a selected sample is visibly blurred.
+        sigmas = draws.uniform(1, config.sigma / 4, config.sigma)[:, None]
+        kernels = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigmas) ** 2)
         kernels /= kernels.sum(axis=1, keepdims=True)
         taps = [to_device(kernels[:, tap], images) for tap in range(config.kernel_size)]
         for axis in (2, 3):

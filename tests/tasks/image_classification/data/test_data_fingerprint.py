@@ -33,7 +33,7 @@ def test_place_times_and_order_of_creation_do_not_count(make_folder, tmp_path):
 
 
 def rename_file(root):
-    (root / "train/a/000.png").rename(root / "train/a/zzz.png")
+    (root / "train/a/000.png").rename(root / "train/a/000-renamed.png")
 
 
 def rename_class(root):

@@ -98,6 +98,11 @@ def test_file_lists_and_links_that_leave_the_folder_are_refused(saved, tmp_path)
     state.write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"outside.arrow leads out of the data set's folder"):
         open_all(root)
+    state.rename(tmp_path / "state.json")
+    state.symlink_to(tmp_path / "state.json")
+    with pytest.raises(DataError, match=r"saved/state.json leads out"):
+        open_all(root)
+    state.unlink()
     state.write_text("[]")
     with pytest.raises(DataError, match="not a state file of datasets"):
         open_all(root)

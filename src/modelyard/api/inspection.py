@@ -1,0 +1,91 @@
+"""Looks at a data set in a child process: decoding images needs the ``train`` extra."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from modelyard.agent.devices import missing_module_error
+from modelyard.domain import errors
+from modelyard.domain.config import RunSpec
+from modelyard.domain.errors import ModelyardError, UserError
+from modelyard.domain.validation import validate
+
+_MODULE = "modelyard.tasks.image_classification.inspect_main"
+_DIGITS = "digits"
+
+
+def describe_data(path: str, source: str | None = None) -> dict[str, Any]:
+    """Return the ``data`` part of a run for a folder, a file, or the word ``digits``; the source is found by looking.
+
+    Raises ``UserError`` if there is nothing at ``path``.
+    """
+    if path == _DIGITS and source in (None, _DIGITS) and not Path(path).exists():
+        return {"source": _DIGITS}
+    folder = Path(path).expanduser().absolute()
+    if not folder.exists():
+        raise UserError(f"{path}: no such file or folder")
+    return {"source": source or _guess(folder), "path": str(folder)}
+
+
+def inspect_data(
+    data: dict[str, Any],
+    *,
+    folder: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Return the report on a data set as JSON (``tasks.image_classification.data.report.DatasetReport``).
+
+    ``progress(done, total)`` counts images. Raises ``ConfigError``, ``DataError``, ``MissingExtraError``.
+    """
+    config = validate(RunSpec, {"data": data}).data
+    request = {
+        "data": config.model_dump(mode="json"),
+        "folder": None if folder is None else str(folder),
+    }
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", _MODULE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(request))
+        process.stdin.close()
+        for line in _lines(process):
+            if "progress" in line and progress is not None:
+                progress(*line["progress"])
+            if "error" in line:
+                raise _rebuild(line["error"]["kind"], line["error"]["message"])
+            if "report" in line:
+                report: dict[str, Any] = line["report"]
+                return report
+        stderr = process.stderr.read() if process.stderr is not None else ""
+    last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
+    raise missing_module_error(stderr) or ModelyardError(f"the inspection ended unexpectedly: {last}")
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def _guess(path: Path) -> str:
+    if path.is_file() or any(path.glob("*.parquet")):
+        return "parquet"
+    if (path / "dataset_dict.json").exists() or (path / "dataset_info.json").exists():
+        return "huggingface"
+    if any(path.glob("*-ubyte*")):
+        return "idx"
+    return "image-folder"
+
+
+def _rebuild(kind: str, message: str) -> ModelyardError:
+    found = getattr(errors, kind, ModelyardError)
+    return found(message) if isinstance(found, type) and issubclass(found, ModelyardError) else ModelyardError(message)

@@ -1,0 +1,96 @@
+"""``modelyard experiments``."""
+
+from typing import Annotated
+
+import typer
+
+from modelyard.api.operations import settle
+from modelyard.api.targets import EXPERIMENT_PREFIX, find_target
+from modelyard.cli.completion import complete_experiments
+from modelyard.cli.context import Json, Yes, open_home
+from modelyard.cli.delete import delete_targets
+from modelyard.cli.output import console, local_time, plain, print_json, run_json, table, text
+from modelyard.cli.runs.listing import print_runs
+from modelyard.domain.run import Experiment, Run, RunState
+from modelyard.store import Store
+
+app = typer.Typer(help="List, show and delete experiments.", no_args_is_help=True)
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPERIMENT",
+        help="Name, id, or the start of an id.",
+        show_default=False,
+        autocompletion=complete_experiments,
+    ),
+]
+
+
+@app.command("list")
+def list_experiments(
+    ctx: typer.Context,
+    *,
+    project: Annotated[str | None, typer.Option("--project", help="Only those of this project.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List experiments, newest first, with how many of their runs are in which state."""
+    with open_home(ctx) as store:
+        settle(store)
+        found = store.experiments.list(project=project)
+        counts = _count_states(store, project)
+    if as_json:
+        print_json([_json(experiment) | {"states": counts.get(experiment.id, {})} for experiment in found])
+        return
+    if not found:
+        typer.echo("no experiments; start one: modelyard init")
+        return
+    grid = table("experiment", "project", "runs", "states", "created", right=("runs",))
+    for experiment in found:
+        states = ", ".join(f"{count} {state}" for state, count in counts.get(experiment.id, {}).items())
+        created = local_time(experiment.created_at)
+        grid.add_row(text(experiment.name), text(experiment.project), str(experiment.run_count), states, created)
+    console().print(grid)
+
+
+@app.command("show")
+def show(ctx: typer.Context, *, experiment: Name, as_json: Json = False) -> None:
+    """Show an experiment: its sweep and its runs."""
+    with open_home(ctx) as store:
+        settle(store)
+        found = store.experiments.get(experiment)
+        runs = store.runs.list(experiment_id=found.id)
+    if as_json:
+        print_json(_json(found) | {"runs": [run_json(run) for run in runs]})
+        return
+    out = console()
+    out.print(f"[bold]{text(found.name)}[/]  project {text(found.project)}, created {local_time(found.created_at)}")
+    out.print(f"id {found.id}  sweep {found.sweep_hash[:12]}")
+    print_runs(runs)
+
+
+@app.command("delete")
+def delete(ctx: typer.Context, *, experiments: list[Name], yes: Yes = False, as_json: Json = False) -> None:
+    """Delete experiments with all their runs; refused while one of them is in training."""
+    with open_home(ctx) as store:
+        settle(store)
+        prefixed = [f"{EXPERIMENT_PREFIX}{name.removeprefix(EXPERIMENT_PREFIX)}" for name in experiments]
+        targets = [find_target(store, name) for name in dict.fromkeys(prefixed)]
+        delete_targets(store, targets, yes=yes, as_json=as_json)
+
+
+def _json(experiment: Experiment) -> dict[str, object]:
+    document: dict[str, object] = plain(experiment)
+    return document
+
+
+def _count_states(store: Store, project: str | None) -> dict[str, dict[str, int]]:
+    """Count, in one query, each experiment's runs by state, in the order of a run's life."""
+    runs: list[Run] = store.runs.list(project=project)
+    counts: dict[str, dict[str, int]] = {}
+    for state in RunState:
+        for run in runs:
+            if run.state is state:
+                states = counts.setdefault(run.experiment_id, {})
+                states[state.value] = states.get(state.value, 0) + 1
+    return counts

@@ -1,0 +1,76 @@
+"""``modelyard plan``."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from modelyard.api.planning import plan_sweep
+from modelyard.api.sweepfile import expand_at
+from modelyard.api.training import Resources
+from modelyard.cli.context import Json
+from modelyard.cli.foreground import ExecutionOption, ProcessesOption, SlotsOption
+from modelyard.cli.output import config_value, console, plain, print_json, table, text
+from modelyard.cli.train import SetOption, SweepArgument, load_sweep
+from modelyard.domain.config import RunSpec
+from modelyard.domain.query import flatten
+
+_MOST_ROWS = 50
+
+
+def plan(
+    *,
+    sweep: SweepArgument,
+    edits: SetOption = None,
+    execution: ExecutionOption = None,
+    processes: ProcessesOption = None,
+    slots: SlotsOption = None,
+    as_json: Json = False,
+) -> None:
+    """Say which runs a sweep makes and how they would be trained on this machine, and why; changes nothing."""
+    spec = load_sweep(sweep, edits=edits)
+    resources = Resources(execution=execution, processes=processes, slots=slots)
+    planned = plan_sweep(spec, expand_at(spec, str(sweep)), resources)
+    varied = _varied(planned.specs)
+    if as_json:
+        print_json(
+            {
+                "name": spec.name,
+                "cores": planned.cores,
+                "devices": planned.devices,
+                "groups": [asdict(group) for group in planned.plan.groups],
+                "runs": [
+                    {path: plain(values[index]) for path, values in varied.items()}
+                    for index in range(len(planned.specs))
+                ],
+            }
+        )
+        return
+    typer.echo(f"{spec.name}: {len(planned.specs)} run{'s' if len(planned.specs) != 1 else ''}")
+    for reason in dict.fromkeys(group.reason for group in planned.plan.groups):
+        typer.echo(f"plan: {reason}")
+    grid = table("process", "device", "execution", "slots", "threads", right=("slots", "threads"))
+    for number, group in enumerate(planned.plan.groups, start=1):
+        grid.add_row(str(number), group.device, group.execution.value, str(group.slots), str(group.threads))
+    console().print(grid)
+    if varied:
+        _print_runs(spec.name, len(planned.specs), varied)
+
+
+def _print_runs(name: str, count: int, varied: dict[str, list[Any]]) -> None:
+    grid = table("run", *map(text, varied))
+    for index in range(min(count, _MOST_ROWS)):
+        grid.add_row(text(f"{name}-{index + 1}"), *(text(config_value(values[index])) for values in varied.values()))
+    console().print(grid)
+    if count > _MOST_ROWS:
+        typer.echo(f"... and {count - _MOST_ROWS} more")
+
+
+def _varied(specs: Sequence[RunSpec]) -> dict[str, list[Any]]:
+    """Return the fields that are not the same in all runs, with their value in each."""
+    configs = [flatten(json.loads(spec.model_dump_json())) for spec in specs]
+    paths = dict.fromkeys(path for config in configs for path in config)
+    columns = {path: [config.get(path) for config in configs] for path in paths}
+    return {path: values for path, values in columns.items() if any(value != values[0] for value in values)}

@@ -1,0 +1,229 @@
+import copy
+import time
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from modelyard.domain.parts.models import Vit
+from modelyard.domain.parts.optimizers import AdamW, Lion, Muon, OptimizerConfig, Sgd
+from modelyard.tasks.models import build_model
+from modelyard.tasks.optimizers import OPTIMIZERS, build_optimizer, set_hyperparameters
+from modelyard.tasks.optimizers.muon import orthogonalise
+
+CONFIGS: list[OptimizerConfig] = [
+    *(config() for config in OPTIMIZERS.entries()),
+    Sgd(momentum=0.0),
+    Sgd(nesterov=True, weight_decay=0.1),
+    Muon(nesterov=False),
+]
+BY_NAME = pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+
+
+def small_model() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 16), nn.Linear(16, 3)
+    )
+
+
+def step(model: nn.Module, optimizer: torch.optim.Optimizer, number: int) -> float:
+    generator = torch.Generator().manual_seed(number % 3)
+    inputs = torch.randn(12, 1, 4, 4, generator=generator)
+    targets = (inputs.mean(dim=(1, 2, 3)) > 0).long()
+    optimizer.zero_grad()
+    loss: Tensor = nn.functional.cross_entropy(model(inputs), targets)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def weights(model: nn.Module) -> list[Tensor]:
+    return [value.clone() for value in model.state_dict().values()]
+
+
+@BY_NAME
+def test_a_few_steps_reduce_the_loss(config: OptimizerConfig) -> None:
+    model = small_model()
+    optimizer = build_optimizer(config, model)
+    losses = [step(model, optimizer, number) for number in range(30)]
+    assert sum(losses[-3:]) < 0.96 * sum(losses[:3])
+
+
+@BY_NAME
+@settings(max_examples=6)
+@given(before=st.integers(0, 4), after=st.integers(1, 4))
+def test_a_loaded_state_goes_on_bit_for_bit(config: OptimizerConfig, before: int, after: int) -> None:
+    model = small_model()
+    optimizer = build_optimizer(config, model)
+    for number in range(before):
+        step(model, optimizer, number)
+    copied = small_model()
+    copied.load_state_dict(copy.deepcopy(model.state_dict()))
+    loaded = build_optimizer(config, copied)
+    loaded.load_state_dict(saved(optimizer.state_dict()))
+    for number in range(before, before + after):
+        step(model, optimizer, number)
+        step(copied, loaded, number)
+    assert all(map(torch.equal, weights(model), weights(copied)))
+
+
+def saved(state: Any) -> Any:
+    """What a checkpoint makes of a state: equal tensors at other addresses; tuples may come back as lists."""
+    if isinstance(state, dict):
+        return {key: saved(value) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return [saved(value) for value in state]
+    return state.clone() if isinstance(state, Tensor) else state
+
+
+@BY_NAME
+def test_nothing_depends_on_the_global_random_state(config: OptimizerConfig) -> None:
+    model = small_model()
+    optimizer = build_optimizer(config, model)
+    torch.manual_seed(5)
+    expected = torch.get_rng_state()
+    step(model, optimizer, 0)
+    assert torch.equal(torch.get_rng_state(), expected)
+
+
+@BY_NAME
+def test_steps_are_allowed_in_deterministic_mode(config: OptimizerConfig) -> None:
+    model = small_model()
+    optimizer = build_optimizer(config, model)
+    torch.use_deterministic_algorithms(True)
+    try:
+        step(model, optimizer, 0)
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@BY_NAME
+def test_norms_and_biases_are_not_decayed(config: OptimizerConfig) -> None:
+    model = small_model()
+    optimizer = build_optimizer(config, model)
+    decayed = {id(parameter) for group in optimizer.param_groups if group["decays"] for parameter in group["params"]}
+    names = {name for name, parameter in model.named_parameters() if id(parameter) in decayed}
+    assert names == {"0.weight", "4.weight", "5.weight"}
+    every = build_optimizer(config.model_copy(update={"decay_norm_and_bias": True}), model)
+    assert all(group["decays"] for group in every.param_groups)
+    assert count(every) == count(optimizer) == len(list(model.parameters()))
+
+
+def count(optimizer: torch.optim.Optimizer) -> int:
+    return sum(len(group["params"]) for group in optimizer.param_groups)
+
+
+def test_tokens_and_positions_are_not_decayed() -> None:
+    model = build_model(Vit(layers=1), image_size=8, channels=1, classes=("a", "b"))
+    optimizer = build_optimizer(AdamW(), model)
+    exempt = {id(parameter) for group in optimizer.param_groups if not group["decays"] for parameter in group["params"]}
+    names = {name for name, parameter in model.named_parameters() if id(parameter) in exempt}
+    assert {"class_token", "position_embeddings", "norm.weight", "blocks.0.norm1.bias", "head.bias"} <= names
+    assert not {"patches.weight", "head.weight", "blocks.0.expand.weight"} & names
+
+
+def test_frozen_parameters_are_left_out() -> None:
+    model = small_model()
+    model[0].requires_grad_(requires_grad=False)
+    assert count(build_optimizer(AdamW(), model)) == 6
+
+
+def test_hyperparameters_reach_the_groups_they_are_for() -> None:
+    optimizer = build_optimizer(Muon(adamw_factor=0.1), small_model())
+    set_hyperparameters(optimizer, learning_rate=0.5, weight_decay=0.2)
+    for group in optimizer.param_groups:
+        assert group["lr"] == pytest.approx(0.5 if group["orthogonal"] else 0.05)
+        assert group["weight_decay"] == (0.2 if group["decays"] else 0.0)
+
+
+def test_a_weight_decay_set_later_takes_effect_at_once() -> None:
+    model = small_model()
+    optimizer = build_optimizer(Sgd(weight_decay=0.0), model)
+    set_hyperparameters(optimizer, learning_rate=0.1, weight_decay=1.0)
+    before = model[5].weight.clone()
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    assert torch.allclose(model[5].weight, before * 0.9)
+
+
+def test_setting_hyperparameters_costs_microseconds() -> None:
+    optimizer = build_optimizer(Muon(), small_model())
+    start = time.perf_counter()
+    for _ in range(1000):
+        set_hyperparameters(optimizer, learning_rate=0.1, weight_decay=0.1)
+    assert time.perf_counter() - start < 0.05
+
+
+def test_muon_takes_the_hidden_matrices_only() -> None:
+    model = build_model(Vit(layers=1), image_size=8, channels=1, classes=("a", "b"))
+    optimizer = build_optimizer(Muon(), model)
+    chosen = {id(parameter) for group in optimizer.param_groups if group["orthogonal"] for parameter in group["params"]}
+    names = {name for name, parameter in model.named_parameters() if id(parameter) in chosen}
+    assert names == {
+        "patches.weight",
+        "blocks.0.queries_keys_values.weight",
+        "blocks.0.projection.weight",
+        "blocks.0.expand.weight",
+        "blocks.0.contract.weight",
+    }
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (1, 4, 20), (3, 20, 4)])
+def test_orthogonalised_singular_values_are_near_1(shape: tuple[int, int, int]) -> None:
+    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    result = orthogonalise(matrices, steps=8)
+    assert result.shape == matrices.shape
+    values = torch.linalg.svdvals(result)
+    assert values.min() > 0.6
+    assert values.max() < 1.3
+    # The singular vectors stay: the result times the transposed original is symmetric and positive.
+    product = result @ matrices.mT if shape[1] <= shape[2] else result.mT @ matrices
+    assert torch.allclose(product, product.mT, atol=1e-3)
+    assert torch.linalg.eigvalsh(product).min() > 0
+
+
+def test_muon_first_step_by_hand() -> None:
+    model = nn.Sequential(nn.Linear(2, 4, bias=False), nn.Linear(4, 2, bias=False))
+    optimizer = build_optimizer(Muon(learning_rate=0.1, weight_decay=0.5, momentum=0.0, nesterov=False), model)
+    hidden = model[0].weight
+    before = hidden.detach().clone()
+    gradient = torch.tensor([[1.0, 0], [0, 2], [3, 0], [0, 1]])
+    hidden.grad = gradient.clone()
+    optimizer.step()
+    direction = orthogonalise(gradient.unsqueeze(0), 5)[0]
+    assert torch.allclose(hidden, before * (1 - 0.1 * 0.5) - 0.1 * (4 / 2) ** 0.5 * direction, atol=1e-6)
+
+
+def test_muon_treats_the_rest_as_adamw_does() -> None:
+    model = nn.Sequential(nn.Linear(2, 2))  # the head alone
+    muon = build_optimizer(Muon(learning_rate=0.1, weight_decay=0.3, adamw_factor=0.1), model)
+    other = copy.deepcopy(model)
+    adamw = torch.optim.AdamW(other.parameters(), lr=0.01, betas=(0.9, 0.95), eps=1e-10, fused=True)
+    adamw.param_groups[0]["weight_decay"] = 0.3
+    for number in range(3):
+        for one, two in zip(model.parameters(), other.parameters(), strict=True):
+            one.grad = torch.full_like(one, 0.3 + number)
+            two.grad = one.grad.clone()
+        muon.step()
+        adamw.step()
+    assert torch.allclose(model[0].weight, other[0].weight, atol=1e-7)
+    assert not torch.allclose(model[0].bias, other[0].bias), "the bias is not decayed"
+
+
+def test_lion_by_hand() -> None:
+    model = nn.Sequential(nn.Linear(1, 1, bias=False))
+    optimizer = build_optimizer(Lion(learning_rate=0.1, betas=(0.5, 0.9), weight_decay=0.2), model)
+    weight = model[0].weight
+    nn.init.constant_(weight, 1.0)
+    # Momentum 0, 0.4, 0.34; update directions: sign of 2, then of 0.2 - 0.1, then of 0.17 - 0.5.
+    expected = 1.0
+    for gradient, direction in ((4.0, 1), (-0.2, 1), (-1.0, -1)):
+        weight.grad = torch.full((1, 1), gradient)
+        optimizer.step()
+        expected = expected * (1 - 0.1 * 0.2) - 0.1 * direction
+        assert weight.item() == pytest.approx(expected)
