@@ -5,7 +5,7 @@ VENV ?= .venv
 # A build of PyTorch that is already in $(VENV) is kept when it fits, so that you can put in the one for your device first.
 TORCH ?= torch>=2.8,<2.14
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check --quiet
+PIP := $(PY) -m pip --disable-pip-version-check
 # Two workers with one thread each: more threads only fight over the cores.
 TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest
 
@@ -44,7 +44,7 @@ bench: setup ## run every benchmark and print its table
 
 docs: setup ## write the settings page anew and build the site into site/
 	$(PY) docs/generate_settings.py
-	$(VENV)/bin/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 clean: ## remove caches and builds; .venv and your data stay
 	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -65,5 +65,5 @@ $(VENV)/torch.stamp: $(VENV)/made.stamp
 
 $(VENV)/dev.stamp: $(VENV)/torch.stamp pyproject.toml constraints.txt
 	@echo "Installing Modelyard and its tools ..."
-	@$(PIP) install -c constraints.txt -e ".[dev]"
+	@$(PIP) --quiet install -c constraints.txt -e ".[dev]"
 	@touch $@

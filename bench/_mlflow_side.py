@@ -12,6 +12,7 @@ from pathlib import Path
 import mlflow
 from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
+from mlflow.tracking._tracking_service.utils import _get_store
 
 BATCH = 1000  # the most that one log_batch takes
 NAMES = 20
@@ -23,6 +24,7 @@ class Side:
     def __init__(self, folder: Path) -> None:
         self._file = folder / "mlflow.db"
         self._client = MlflowClient(f"sqlite:///{self._file}")
+        self._store = _get_store(f"sqlite:///{self._file}")
         self._random = random.Random(0)
         self._experiment = self._client.create_experiment("write")
         self._run = self._new_run(self._experiment)
@@ -70,6 +72,16 @@ class Side:
         for run in self._curves:
             self._client.get_metric_history(run, "loss")
         return time.perf_counter() - start
+
+    def chart(self, buckets: int) -> float:
+        """Read what MLflow's own page draws: some points of every run; return seconds."""
+        start = time.perf_counter()
+        drawn = self._store.get_metric_history_bulk_interval(
+            run_ids=self._curves, metric_key="loss", max_results=buckets, start_step=None, end_step=None
+        )
+        seconds = time.perf_counter() - start
+        assert len({point.run_id for point in drawn}) == len(self._curves)
+        return seconds
 
     def fill_list(self, runs: int, metrics: int) -> int:
         """Create runs with metrics."""

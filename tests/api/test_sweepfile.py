@@ -1,6 +1,7 @@
 """Sweep files: what they hold, and that every mistake is shown with its line."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelyard.api.jsonfile import read_json
 from modelyard.api.sweepfile import parse_sweep, read_sweep
-from modelyard.api.yamlfile import read_document
+from modelyard.api.yamlfile import read_yaml
 from modelyard.domain.config import SweepSpec
 from modelyard.domain.errors import ConfigError, UserError
 
@@ -143,14 +145,14 @@ def test_a_missing_file_and_a_binary_file_are_the_users_mistake(tmp_path: Path) 
 
 def test_scalars_are_those_of_yaml_1_2() -> None:
     text = "[no, on, 1e-3, 010, 1_000, 12:30, 2026-01-01, null, ~, TRUE, .5, '1', 0x1F, .inf]"
-    values = read_document(text, "x").value
+    values = read_yaml(text, "x").value
     assert values == [
         "no", "on", 0.001, 10, "1_000", "12:30", "2026-01-01", None, None, True, 0.5, "1", "0x1F", float("inf")
     ]  # fmt: skip
 
 
 def test_merged_keys_and_aliases() -> None:
-    document = read_document("base: &b {x: 1, y: 2}\nuse:\n  <<: *b\n  y: 3\nagain:\n  <<: [*b]\n", "x")
+    document = read_yaml("base: &b {x: 1, y: 2}\nuse:\n  <<: *b\n  y: 3\nagain:\n  <<: [*b]\n", "x")
     assert document.value["use"] == {"y": 3, "x": 1}
     assert document.value["again"] == {"x": 1, "y": 2}
     assert document.lines[("use", "y")] == 4
@@ -161,12 +163,12 @@ def test_aliases_cannot_grow_without_end() -> None:
         f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 9)
     )
     with pytest.raises(ConfigError, match="more than 200,000 values"):
-        read_document(bomb, "x")
+        read_yaml(bomb, "x")
 
 
 def test_deep_nesting_is_an_error_not_a_crash() -> None:
     with pytest.raises(ConfigError, match="nested"):
-        read_document("[" * 5000 + "]" * 5000, "x")
+        read_yaml("[" * 5000 + "]" * 5000, "x")
 
 
 _json = st.recursive(
@@ -175,10 +177,30 @@ _json = st.recursive(
 )
 
 
+def _paths(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if path:
+        yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield from _paths(item, (*path, key))
+
+
 @given(_json)
 def test_json_files_read_as_json(value: object) -> None:
     text = json.dumps(value)
-    assert read_document(text, "x.json").value == json.loads(text)
+    document = read_json(text, "x.json")
+    assert document.value == json.loads(text)
+    assert set(document.lines) == set(_paths(document.value))
+    assert set(document.lines.values()) <= {1}
+
+
+@given(_json)
+def test_the_lines_of_json_are_where_the_keys_are(value: object) -> None:
+    text = json.dumps(value, indent=1)
+    rows = text.splitlines()
+    for path, line in read_json(text, "x.json").lines.items():
+        if isinstance(path[-1], str):
+            assert rows[line - 1].strip().startswith(f"{json.dumps(path[-1])}: ")
 
 
 @given(st.text(max_size=60))

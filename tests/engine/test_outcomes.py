@@ -150,6 +150,26 @@ def test_a_clone_starts_from_the_parents_weights_with_its_own_learning_rate(
         assert set(store.metrics.history(clone.id, "learning_rate").values <= 1e-12) == {True}
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"name": "adam"}, "trained with adamw, this run with adam"), ({"decay_norm_and_bias": True}, "decayed others")],
+)
+def test_optimizer_state_that_does_not_fit_is_a_clear_error(
+    change: dict[str, Any], said: str, store: Store, train: Train, make_spec: MakeSpec, make_pool: MakePool
+) -> None:
+    (parent,) = train([make_spec(epochs=1)])
+    warm = store.checkpoints.find(parent.id, "last")
+    values = make_spec().model_dump(mode="json")
+    values["optimizer"] = {"name": "adamw"} | change
+    clone = store.runs.clone(
+        parent.id, RunSpec.model_validate(values), warm_start=warm.id, inherit_optimizer=True, actor="ada"
+    )
+    work(make_pool(), Solo(), idle_seconds=0)
+    failed = store.runs.get(clone.id)
+    assert (failed.state, failed.reason.code) == (RunState.FAILED, ReasonCode.BAD_INPUT)
+    assert said in failed.reason.message
+
+
 def test_a_clone_survives_its_parent(store: Store, train: Train, make_spec: MakeSpec, make_pool: MakePool) -> None:
     (parent,) = train([make_spec(epochs=1)])
     warm = store.checkpoints.find(parent.id, "last")

@@ -143,7 +143,7 @@ def test_kill_at_any_moment_leaves_whole_blobs_only(home):
     moments = random.Random(5)
     acknowledged: list[str] = []
     with open_store(home) as store:
-        for _ in range(4):
+        for _ in range(3):
             command = [sys.executable, "-c", WRITER, str(home)]
             writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             assert writer.stdout is not None

@@ -117,7 +117,6 @@ def test_two_processes_claiming_at_once_never_own_the_same_run(store, home, data
     ids = [run_id for output in outputs for run_id in output[::2]]
     assert len(ids) == 30
     assert len(set(ids)) == 30
-    assert all(outputs), "both took part"
 
 
 def test_an_outdated_lease_can_write_nothing(store, claim):

@@ -208,7 +208,7 @@ def drivers(sqlite_store: Store, sweep: Sweep) -> Callable[[], Driver]:
 
 
 @given(actions, windows)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=70, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @pytest.mark.usefixtures("small_chunks")
 def test_store_agrees_with_a_plain_list(
     drivers: Callable[[], Driver],

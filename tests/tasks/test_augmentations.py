@@ -26,6 +26,7 @@ from modelyard.domain.parts.augmentations import (
 )
 from modelyard.tasks.augmentations import AUGMENTATIONS, build_augmenter
 from modelyard.tasks.augmentations.color import keyed_normal
+from modelyard.tasks.augmentations.geometry import inverse_affine
 from modelyard.tasks.augmentations.random_numbers import Draws, KeyedRandom, symmetric_beta
 
 EVERY = [config() for config in AUGMENTATIONS.entries()]
@@ -171,6 +172,18 @@ def test_affine_moves_as_far_as_it_says(config: Affine, low: float, high: float,
     moves = (centre_of_mass(augmented(config, images)[0])[axis] - centre_of_mass(images)[axis]).tolist()
     assert low - 0.02 < min(moves) < 0.8 * low
     assert 0.8 * high < max(moves) < high + 0.02
+
+
+def test_the_inverse_of_an_affine_map_with_everything_in_it() -> None:
+    angle, scale, shear, shift_x, shift_y = 0.4, 1.2, 0.3, 0.1, -0.25
+    cos, sin = np.cos(angle), np.sin(angle)
+    moved = np.array([[1, 0, shift_x], [0, 1, shift_y], [0, 0, 1]])
+    turned = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) * [scale, scale, 1]
+    sheared = np.array([[1, shear, 0], [0, 1, 0], [0, 0, 1]])
+    [inverse] = inverse_affine(
+        np.array([angle]), scale=np.array([scale]), shear=shear, shift_x=shift_x, shift_y=shift_y
+    )
+    assert inverse == pytest.approx(np.linalg.inv(moved @ turned @ sheared)[:2])
 
 
 def test_shear_moves_rows_and_not_columns() -> None:

@@ -127,6 +127,15 @@ def test_more_blocks_than_there_are(vit: str) -> None:
         built(HuggingFace(model=vit, freeze_backbone=True, unfreeze_last=4))
 
 
+def test_average_pooling_has_a_deterministic_gradient_and_gives_the_same(resnet: str) -> None:
+    model = built(HuggingFace(model=resnet)).eval()
+    assert not [module for module in model.modules() if isinstance(module, nn.AdaptiveAvgPool2d)]
+    published = AutoModelForImageClassification.from_pretrained(resnet).eval()
+    pixels = torch.rand(2, 3, 32, 32)
+    ours = model.model.resnet(pixels).pooler_output
+    assert torch.allclose(ours, published.resnet(pixels).pooler_output, atol=1e-6)
+
+
 def test_config_fields_can_be_overridden(vit: str) -> None:
     model = built(HuggingFace(model=vit, config={"hidden_dropout_prob": 0.5}))
     rates = {module.p for module in model.modules() if isinstance(module, nn.Dropout)}

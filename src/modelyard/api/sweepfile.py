@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelyard.api.yamlfile import read_document
+from modelyard.api.jsonfile import read_json
+from modelyard.api.yamlfile import read_yaml
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError, UserError
 from modelyard.domain.validation import Path as KeyPath
@@ -26,7 +27,7 @@ def parse_sweep(text: str, source: str) -> SweepSpec:
 
     The search is expanded once, so that a sweep that is returned can be run. Raises ``ConfigError``.
     """
-    document = read_document(text, source)
+    document = read_json(text, source) if source.endswith(".json") else read_yaml(text, source)
     if not isinstance(document.value, dict):
         raise ConfigError(f"{source}:1: a sweep file holds keys such as 'name', 'run' and 'search'")
     _make_paths_absolute(document.value, Path(os.path.abspath(source)).parent)

@@ -1,15 +1,15 @@
-"""Reads YAML and JSON into plain values, and remembers the line of every key.
+"""Reads YAML into plain values, and remembers the line of every key.
 
 Scalars follow the core schema of YAML 1.2: ``no`` is a word and ``1e-3`` is a number. Tags are refused.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import yaml
 
+from modelyard.api.document import Document
 from modelyard.domain.errors import ConfigError
 from modelyard.domain.validation import Path
 
@@ -42,29 +42,14 @@ for _tag, _pattern, _first in _CORE_SCHEMA:
     )
 
 
-class Document:
-    """A file as plain values, with ``lines`` from the path of each key or list entry to its line."""
-
-    def __init__(self, value: Any, lines: dict[Path, int]) -> None:
-        self.value = value
-        self.lines = lines
-
-
-def read_document(text: str, source: str) -> Document:
-    """Parse YAML or JSON. Raises ``ConfigError`` with file and line: syntax, duplicate keys, tags, endless aliases."""
-    is_json = source.endswith(".json")
+def read_yaml(text: str, source: str) -> Document:
+    """Parse YAML. Raises ``ConfigError`` with file and line: syntax, duplicate keys, tags, endless aliases."""
     try:
-        # Escapes in strings differ between the two, so the values of JSON come from its own parser.
-        values = json.loads(text) if is_json else None
-        # YAML forbids tabs between tokens where JSON allows them; a string in JSON cannot hold one.
-        root = _compose(text.replace("\t", " ") if is_json else text)
+        root = _compose(text)
         if root is None:
             raise ConfigError(f"{source}: the file is empty")
         reader = _Reader(source)
-        value = reader.read(root, ())
-        return Document(values if is_json else value, reader.lines)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{source}:{error.lineno}: not valid JSON: {error.msg}") from error
+        return Document(reader.read(root, ()), reader.lines)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -77,7 +62,7 @@ def read_document(text: str, source: str) -> Document:
 
 def read_value(text: str, source: str) -> Any:
     """Parse one value as it would be read from a file: ``0.1``, ``true``, ``[64, 64]``, ``adamw``."""
-    return read_document(text, source).value if text.strip() else None
+    return read_yaml(text, source).value if text.strip() else None
 
 
 def _compose(text: str) -> yaml.Node | None:

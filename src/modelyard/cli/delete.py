@@ -34,7 +34,7 @@ def delete_targets(store: Store, targets: list[Target], *, yes: bool, as_json: b
         if as_json:
             raise UserError("--json cannot ask for confirmation; add --yes")
         typer.confirm(f"Delete {', '.join(words)}? This cannot be undone", abort=True)
-    for target in targets:
+    for target in sorted(targets, key=lambda target: target.experiment is not None):
         if target.experiment is None:
             store.runs.delete(target.runs[0].id, actor=actor())
         else:

@@ -27,6 +27,17 @@ Name = Annotated[
 ]
 
 
+Names = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="EXPERIMENT...",
+        help="Names, ids, or the start of an id.",
+        show_default=False,
+        autocompletion=complete_experiments,
+    ),
+]
+
+
 @app.command("list")
 def list_experiments(
     ctx: typer.Context,
@@ -70,7 +81,7 @@ def show(ctx: typer.Context, *, experiment: Name, as_json: Json = False) -> None
 
 
 @app.command("delete")
-def delete(ctx: typer.Context, *, experiments: list[Name], yes: Yes = False, as_json: Json = False) -> None:
+def delete(ctx: typer.Context, *, experiments: Names, yes: Yes = False, as_json: Json = False) -> None:
     """Delete experiments with all their runs; refused while one of them is in training."""
     with open_home(ctx) as store:
         settle(store)

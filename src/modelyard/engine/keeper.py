@@ -86,6 +86,12 @@ class Keeper:
         if inherit_optimizer:
             if loaded.state is None:
                 raise ConfigError("inherit_optimizer: this checkpoint has weights only; choose the last one instead")
+            parent = loaded.index["spec"]["optimizer"]["name"]
+            if parent != learner.spec.optimizer.name:
+                raise ConfigError(
+                    f"inherit_optimizer: the parent trained with {parent}, this run with {learner.spec.optimizer.name}; "
+                    "leave inherit_optimizer out"
+                )
             learner.inherit_optimizer(loaded.state["learner"]["optimizer"])
 
     def _weight_files(self) -> dict[str, BlobRef]:

@@ -139,7 +139,8 @@ class Learner:
     def train_step(self) -> int:
         """Do one optimizer step on its micro-batches; return how many samples they held."""
         set_hyperparameters(self.optimizer, learning_rate=self.current_learning_rate(), weight_decay=self.weight_decay)
-        self.model.train()
+        if not self.model.training:  # setting it walks through every module
+            self.model.train()
         micro_batches = self.plan.step(self._epoch_permutation(), self.progress.step_in_epoch)
         samples = sum(map(len, micro_batches))
         self.optimizer.zero_grad(set_to_none=True)
@@ -286,15 +287,15 @@ class Learner:
     def inherit_optimizer(self, state: dict[str, Any]) -> None:
         """Take over another run's optimizer state. The learning rate stays this run's: every step sets it anew.
 
-        Raises ``ConfigError`` if the optimizers differ.
+        Raises ``ConfigError`` if the parameters are grouped in another way.
         """
         own = self.optimizer.state_dict()["param_groups"]
-        try:
-            self.optimizer.load_state_dict({**state, "param_groups": own})
-        except (ValueError, KeyError) as error:
+        if [group["params"] for group in own] != [group["params"] for group in state["param_groups"]]:
             raise ConfigError(
-                f"inherit_optimizer: the parent's optimizer state does not fit {self.spec.optimizer.name}: {error}"
-            ) from error
+                "inherit_optimizer: the parent trained other parameters or decayed others; "
+                "keep optimizer.decay_norm_and_bias and the frozen layers as they were, or leave inherit_optimizer out"
+            )
+        self.optimizer.load_state_dict({**state, "param_groups": own})
 
     def check_finite(self) -> None:
         """Raise ``NonFiniteLossError`` if a weight became NaN or infinite, so that no such checkpoint is ever saved."""

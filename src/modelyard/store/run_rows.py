@@ -1,10 +1,10 @@
 """Reads runs: whole snapshots for people, and the few columns that decide what may happen to a run."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, Row, select
 
 from modelyard.domain.errors import NotFoundError, UserError
@@ -123,8 +123,8 @@ def _to_run(row: Row[Any]) -> Run:
         total_steps=row.total_steps,
         epoch=row.epoch,
         worker_id=row.worker_id,
-        summary=json.loads(row.summary),
-        fingerprints=json.loads(row.fingerprints),
+        summary=from_json(row.summary),
+        fingerprints=from_json(row.fingerprints),
         created_at=row.created_at,
         updated_at=row.updated_at,
         started_at=row.started_at,

@@ -216,7 +216,14 @@ def test_watched_recall_must_be_of_a_class_that_exists() -> None:
 
 
 def test_wrong_combinations_of_model_and_data() -> None:
-    spec = RunSpec.model_validate({"model": {"name": "vit", "patch_size": 5}})
-    task = task_for(spec)
-    with pytest.raises(ConfigError, match=r"model\.patch_size: 5 does not divide the image size 8"):
-        task.build(spec, task.open_data(spec))
+    for fields, message in (
+        ({"model": {"name": "vit", "patch_size": 5}}, r"model\.patch_size: 5 does not divide the image size 8"),
+        (
+            {"model": {"name": "mlp", "norm": "batch"}, "training": {"batch_size": 1}},
+            r"training\.batch_size: batch norm needs at least 2",
+        ),
+    ):
+        spec = RunSpec.model_validate(fields)
+        task = task_for(spec)
+        with pytest.raises(ConfigError, match=message):
+            task.build(spec, task.open_data(spec))

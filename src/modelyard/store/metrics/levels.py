@@ -36,15 +36,14 @@ def extend(connection: Connection, state: SeriesState, steps: NDArray[np.int64],
     assert state.last_step is not None
     fresh = _raise_base(connection, state, reduce_points(steps, values, state.base_level), len(steps))
     level, known_top = state.base_level, state.top_level
-    top = layout.top_level(level, state.first_step, state.last_step)
+    state.top_level = max(known_top or 0, layout.top_level(level, state.first_step, state.last_step))
     _merge_into(connection, state.id, level, fresh)
-    while level < top:
+    while level < state.top_level:
         complete = known_top is not None and level + layout.STRIDE <= known_top
         below = fresh if complete else _whole_level(connection, state.id, level)
         level += layout.STRIDE
         fresh = coarsen(below, layout.STRIDE)
         _merge_into(connection, state.id, level, fresh)
-    state.top_level = max(top, known_top or top)
 
 
 def read(connection: Connection, wanted: Mapping[int, tuple[int, int, int]]) -> dict[int, Buckets]:

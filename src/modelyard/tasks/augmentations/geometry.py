@@ -32,7 +32,7 @@ def _vertical_flip(config: VerticalFlip) -> Operation:
 def _rotation(config: Rotation) -> Operation:
     def change(images: Tensor, draws: Draws) -> Tensor:
         angles = np.radians(draws.uniform(1, -config.degrees, config.degrees))
-        return warp(images, _inverse_affine(angles))
+        return warp(images, inverse_affine(angles))
 
     return PixelOperation(config.probability, 1, change)
 
@@ -42,7 +42,7 @@ def _affine(config: Affine) -> Operation:
     def change(images: Tensor, draws: Draws) -> Tensor:
         # The image's side is 2 in the coordinates of ``warp``.
         shift = 2 * config.translate
-        matrices = _inverse_affine(
+        matrices = inverse_affine(
             np.radians(draws.uniform(1, -config.degrees, config.degrees)),
             scale=draws.uniform(2, 1 - config.scale, 1 + config.scale),
             shear=np.tan(np.radians(draws.uniform(3, -config.shear, config.shear))),
@@ -91,7 +91,7 @@ def _centres(count: int, images: Tensor) -> Tensor:
     return (torch.arange(count, device=images.device, dtype=torch.float32) * 2 + 1) / count - 1
 
 
-def _inverse_affine(
+def inverse_affine(
     angles: Floats,
     *,
     scale: Floats | float = 1.0,

@@ -66,7 +66,7 @@ class MixOperation:
         mixed, shares = self.mix(images, images.index_select(0, partners), draws, selected)
         own = to_device(shares, images).view(-1, 1)
         wanted = probabilities(targets, classes)
-        return mixed, wanted
+        return mixed, wanted * own + wanted.index_select(0, partners) * (1 - own)
 
 
 @AUGMENTATIONS.register(Mixup)

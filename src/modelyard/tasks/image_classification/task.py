@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from modelyard.domain.base import canonical_json
 from modelyard.domain.config import RunSpec
@@ -76,12 +76,15 @@ class ImageClassification:
         assert isinstance(data, ImageTaskData)
         images = data.images
         _check_watched_recalls(spec, images.classes)
-        return ImageProblem(
+        problem = ImageProblem(
             spec,
             classes=images.classes,
             preprocessing=images.preprocessing,
             class_counts=images.train.class_counts,
         )
+        if spec.training.batch_size == 1 and any(isinstance(part, nn.BatchNorm1d) for part in problem.model.modules()):
+            raise ConfigError("training.batch_size: batch norm needs at least 2 samples; use 2, or another model.norm")
+        return problem
 
     def predictor(self, spec: RunSpec, metadata: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Predictor:
         """Build a predictor from what a checkpoint holds, and nothing else."""

@@ -8,6 +8,8 @@ from torch import nn
 
 from modelyard.domain.parts.models import HuggingFace, ModelConfig
 from modelyard.tasks.models import cnn, huggingface, mlp, resnet, vit
+from modelyard.tasks.models.huggingface_classifier import HuggingFaceClassifier
+from modelyard.tasks.models.huggingface_files import preprocessing
 from modelyard.tasks.models.registry import MODELS
 from modelyard.tasks.preprocessing import Preprocessing
 
@@ -27,7 +29,7 @@ def build_model(config: ModelConfig, *, image_size: int, channels: int, classes:
 
 def model_metadata(model: nn.Module) -> dict[str, Any]:
     """Return what ``rebuild_model`` needs besides the config, as JSON: a Hugging Face model's own config."""
-    return {"config": model.config_json()} if isinstance(model, huggingface.HuggingFaceClassifier) else {}
+    return {"config": model.config_json()} if isinstance(model, HuggingFaceClassifier) else {}
 
 
 def rebuild_model(
@@ -47,4 +49,4 @@ def rebuild_model(
 
 def model_preprocessing(config: ModelConfig) -> Preprocessing | None:
     """Return what a Hugging Face model was trained on; None for our own models, which take any image."""
-    return huggingface.preprocessing(config) if isinstance(config, HuggingFace) else None
+    return preprocessing(config) if isinstance(config, HuggingFace) else None

@@ -1,0 +1,199 @@
+"""What a person sees while runs train: numbers that were measured, and nothing that was not."""
+
+import io
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from modelyard.api.notebook import NotebookView, Picture, curve_svg, text_table
+from modelyard.api.progress import Pace, ProgressReader, RunRow, Snapshot
+from modelyard.api.sparkline import sparkline
+from modelyard.api.training import Resources, train_experiment
+from modelyard.cli.chart import Curve, draw
+from modelyard.cli.live import LiveView, visible_rows
+from modelyard.domain.config import SweepSpec
+from modelyard.domain.run import Reason, ReasonCode, RunState
+from modelyard.scheduler.search.expand import expand
+from modelyard.store import Store
+
+
+class Collector:
+    """A view that keeps everything."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot] = []
+        self.reasons: list[str] = []
+        self.said: list[str] = []
+
+    def planned(self, plan: Any) -> None:
+        self.reasons = [group.reason for group in plan.groups]
+
+    def update(self, snapshot: Snapshot, events: Any) -> None:
+        self.snapshots.append(snapshot)
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+@pytest.fixture
+def watched(engine: Any, sweep: dict[str, Any], store: Store) -> Collector:
+    spec = SweepSpec.model_validate(sweep)
+    experiment = store.experiments.create(spec, expand(spec), actor="test")
+    view = Collector()
+    train_experiment(store, experiment, resources=Resources(), view=view, actor="test")
+    return view
+
+
+def test_a_view_sees_every_stage(watched: Collector) -> None:
+    assert watched.reasons
+    first, last = watched.snapshots[0], watched.snapshots[-1]
+    assert {row.run.state for row in first.rows} == {RunState.QUEUED}
+    assert [row.fraction for row in first.rows] == [None, None], "unknown until the data was opened"
+    assert {row.fraction for row in last.rows} == {1.0}
+    assert [(row.metric, row.epochs) for row in last.rows] == [("val_accuracy", 2)] * 2
+    assert last.rows[0].value == pytest.approx(0.2)
+    assert last.count(RunState.COMPLETED) == 2
+
+
+def test_a_pace_needs_two_seconds_of_measurement() -> None:
+    pace = Pace()
+    pace.add(0.0, 0)
+    assert pace.seconds_for(100) is None
+    pace.add(1.0, 50)
+    assert pace.seconds_for(100) is None
+    pace.add(4.0, 200)
+    assert pace.seconds_for(100) == pytest.approx(2.0)
+    assert pace.seconds_for(None) is None
+    pace.add(5.0, 100)
+    assert pace.seconds_for(100) is None, "a run that went back to a checkpoint starts over"
+
+
+def test_a_pace_forgets_what_is_older_than_half_a_minute() -> None:
+    pace = Pace()
+    for second in range(100):
+        pace.add(float(second), 1000 if second < 50 else 1000 + 10 * (second - 49))
+    assert pace.seconds_for(100) == pytest.approx(10.0, rel=0.05)
+
+
+def test_the_time_left_counts_runs_that_wait(store: Store, sweep: dict[str, Any], engine: Any) -> None:
+    spec = SweepSpec.model_validate(sweep)
+    experiment = store.experiments.create(spec, expand(spec), actor="test")
+    now = [0.0]
+    reader = ProgressReader(store, experiment.id, experiment.name, clock=lambda: now[0])
+    assert reader.read().eta_seconds is None
+    ((run, lease),) = store.leases.claim(store.leases.register(), limit=1)
+    for second, step in ((1.0, 1), (11.0, 11)):
+        with store.write(lease) as write:
+            write.progress(step=step, epoch=0, total_steps=20)
+        now[0] = second
+        snapshot = reader.read()
+    assert snapshot.rows[0].eta_seconds == pytest.approx(9.0)
+    assert snapshot.eta_seconds == pytest.approx(29.0), "9 steps of this run and 20 of the one that waits"
+    assert run.name == "digits-1"
+
+
+def screen(snapshot: Snapshot, *, width: int = 140, height: int = 30) -> str:
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
+    view = LiveView(console)
+    view.say("a message")
+    console.print(view.render(snapshot))
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_live_table_shows_runs_and_totals(watched: Collector) -> None:
+    text = screen(watched.snapshots[-1])
+    assert re.search(r"digits-1 +completed .* 100% +2/2 +[▁-█]+ 0.8333 +accuracy 0.2", text)
+    assert "digits: 2 completed" in text
+    assert "a message" in text
+    assert "starting engine processes" in screen(watched.snapshots[0])
+
+
+def rows(states: list[RunState], watched: Collector) -> list[RunRow]:
+    from dataclasses import replace
+
+    one = watched.snapshots[-1].rows[0]
+    return [replace(one, run=replace(one.run, id=str(i), name=f"r-{i}", state=state)) for i, state in enumerate(states)]
+
+
+def test_a_small_terminal_shows_what_is_worth_seeing(watched: Collector) -> None:
+    states = [RunState.QUEUED] * 10 + [RunState.RUNNING] * 2 + [RunState.FAILED] + [RunState.COMPLETED] * 5
+    shown = visible_rows(rows(states, watched), 5)
+    assert [row.run.name for row in shown] == ["r-0", "r-10", "r-11", "r-12"]
+    snapshot = Snapshot(name="digits", rows=tuple(rows(states, watched)), elapsed=1.0, eta_seconds=None)
+    text = screen(snapshot, height=11)
+    assert "… and 14 more: modelyard runs list --experiment digits" in text
+    assert len(text.splitlines()) <= 11
+
+
+def test_text_from_runs_cannot_style_the_screen_or_the_page(watched: Collector) -> None:
+    from dataclasses import replace
+
+    row = watched.snapshots[-1].rows[0]
+    reason = Reason(code=ReasonCode.ERROR, message="<script>alert(1)</script> [red]x[/]")
+    bad = replace(row, run=replace(row.run, name="<b>[blink]n[/]", state=RunState.FAILED, reason=reason))
+    snapshot = Snapshot(name="<i>", rows=(bad,), elapsed=0.0, eta_seconds=None)
+    text = screen(snapshot, width=250)
+    assert "<b>[blink]n[/]" in text
+    assert "[red]x[/]" in text
+    html = NotebookView().html(snapshot)
+    assert "<script" not in html
+    assert "<b>[" not in html
+    assert "&lt;script&gt;" in html
+    assert "&lt;i&gt;" in html
+
+
+def test_the_notebook_widget_is_displayed_once_and_then_updated(
+    watched: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, Picture]] = []
+
+    class Handle:
+        def update(self, picture: Picture) -> None:
+            shown.append(("update", picture))
+
+    def display(picture: Picture, *, display_id: bool) -> Handle:
+        assert display_id
+        shown.append(("display", picture))
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    view = NotebookView()
+    for snapshot in watched.snapshots:
+        view.update(snapshot, [])
+    assert [kind for kind, _ in shown] == ["display"] + ["update"] * (len(watched.snapshots) - 1)
+    assert "<svg" in shown[-1][1]._repr_html_()
+    assert repr(shown[-1][1]) == text_table(watched.snapshots[-1])
+    assert "digits-1: completed 100% epoch 2/2" in repr(shown[-1][1])
+
+
+def test_the_widget_goes_without_ipython(watched: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "IPython.display", None)
+    view = NotebookView()
+    view.update(watched.snapshots[0], [])
+    view.update(watched.snapshots[-1], [])
+
+
+def test_a_sparkline_shows_the_shape_and_survives_nan() -> None:
+    assert sparkline([1.0, 0.5, 0.0]) == "█▅▁"
+    assert sparkline([1.0, float("nan"), 0.0]) == "█ ▁"
+    assert sparkline([2.0, 2.0]) == "▁▁"
+    assert sparkline([float("nan")]) == sparkline([]) == ""
+
+
+def test_an_svg_curve_skips_what_is_not_finite() -> None:
+    assert curve_svg([1.0]) == curve_svg([]) == curve_svg([float("inf"), 1.0]) == ""
+    points = re.search(r"points='([^']+)'", curve_svg([1.0, float("nan"), 0.0]))
+    assert points is not None
+    assert points[1].split() == ["0.0,1.0", "96.0,19.0"]
+
+
+def test_a_chart_puts_points_where_they_belong() -> None:
+    lines = draw([Curve("a", [0, 10], [0.0, 1.0])], width=24, height=3)
+    assert lines[0].endswith("●")
+    assert lines[0].startswith("  1 ┤")
+    assert lines[2].startswith("  0 ┤●")
+    assert lines[-1] == "● a"
+    assert draw([Curve("a", [1.0], [float("nan")])], width=20, height=3) == ["no finite values"]
+    assert "●" in draw([Curve("a", [5.0], [2.0])], width=20, height=3)[2]
