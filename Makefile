@@ -42,8 +42,8 @@ fmt: setup ## format the code and mend what ruff can
 bench: setup ## run every benchmark and print its table
 	@for script in bench/[a-z]*.py; do $(PY) $$script || exit 1; done
 
-docs: setup ## write the settings page anew and build the site into site/
-	$(PY) docs/generate_settings.py
+docs: setup ## write the generated pages anew and build the site into site/
+	@for script in docs/generate_*.py; do $(PY) $$script || exit 1; done
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 clean: ## remove caches and builds; .venv and your data stay

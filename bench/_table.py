@@ -4,6 +4,7 @@ A benchmark is a script, ``python bench/<name>.py``, so its own folder is on the
 ``from _table import Table, timed``.
 """
 
+import math
 import os
 import platform
 import statistics
@@ -87,8 +88,7 @@ def number(value: float) -> str:
         return f"{value:,.0f}"
     if abs(value) < 0.001:
         return f"{value:.2e}"
-    digits = max(0, 2 - len(str(int(abs(value)))) + (1 if abs(value) >= 1 else 2))
-    return f"{value:.{digits}f}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
 
 
 def machine(*packages: str) -> str:

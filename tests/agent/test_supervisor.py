@@ -61,6 +61,7 @@ def test_it_trains_everything_and_is_idle(store: Store) -> None:
         assert takes_runs_of(live_agents(store)[0], runs[0].experiment_id)
         wait_for(lambda: supervisor.poll().idle)
         assert supervisor.plan.groups[0].reason
+        assert supervisor.poll().message == ""
     assert [store.runs.get(run.id).state for run in runs] == [RunState.COMPLETED] * 2
     assert live_agents(store) == []
     assert store.leases.workers() == []

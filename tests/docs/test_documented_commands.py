@@ -16,19 +16,24 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 _BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Options that do their work while they are parsed.
 _ACTING = {"--help", "-h", "--version", "--install-completion", "--show-completion"}
+_SHOWN = re.compile(r"(?:modelyard|make) [^\[]")
 _INLINE = re.compile(r"`(modelyard [^`]+)`")
 
 
 def text_of(page: Path) -> str:
-    """Return a page with the fenced blocks inside lists moved to the left edge, as the page shows them."""
-    return re.sub(r"^ +", "", page.read_text(), flags=re.MULTILINE)
+    """Return a page with the fenced blocks inside lists moved to the left edge, as the page shows them.
+
+    What `docs/generate_cli.py` takes from the commands themselves is left out.
+    """
+    written, _, _ = page.read_text().partition("\n## Commands\n")
+    return re.sub(r"^ +", "", written, flags=re.MULTILINE)
 
 
 def command_lines(page: Path) -> Iterator[str]:
     """Yield the commands that a page shows in blocks, and those that its text names with what follows them."""
     text = text_of(page)
     for block in _BLOCK.findall(text):
-        yield from (line for line in block.splitlines() if line.startswith(("modelyard ", "make ")))
+        yield from (line for line in block.splitlines() if _SHOWN.match(line))
     yield from (f"{mention} ..." for mention in _INLINE.findall(_BLOCK.sub("", text)))
 
 
@@ -61,7 +66,7 @@ def _parse_options(command: Any, program: str, arguments: list[str], context: An
     try:
         command.make_context(program, arguments, parent=context)
     except typer.TyperException as error:
-        if complete or type(error).__name__ != "MissingParameter":
+        if complete or type(error).__name__ not in {"MissingParameter", "BadOptionUsage"}:
             raise
 
 

@@ -101,7 +101,8 @@ def _stop_on_signals(pool: SessionPool) -> None:
 
 def _watch_parent(pool: SessionPool) -> None:
     def wait_for_end() -> None:
-        while sys.stdin.buffer.read(4096):
+        # The bare descriptor: a buffered reader's lock, held by this thread, would abort the interpreter's shutdown.
+        while os.read(0, 4096):
             pass
         pool.stopping.set()
 

@@ -44,6 +44,7 @@ class Database:
                 self.url,
                 hide_parameters=True,  # an error message must not carry what users store
                 max_overflow=-1,
+                pool_pre_ping=not self.is_sqlite,  # a server may have been restarted since
                 connect_args={"timeout": BUSY_SECONDS} if self.is_sqlite else {"connect_timeout": BUSY_SECONDS},
             )
         except ModuleNotFoundError as error:

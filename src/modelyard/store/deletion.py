@@ -8,12 +8,17 @@ from modelyard.domain.errors import ConflictError
 from modelyard.domain.events import RunDeleted
 from modelyard.domain.run import ACTIVE
 from modelyard.store import eventfeed
+from modelyard.store.home import Home
 from modelyard.store.run_rows import Current
 from modelyard.store.schema import checkpoints, runs
 
 
-def delete_runs(connection: Connection, doomed: Sequence[Current], *, actor: str) -> None:
-    """Delete runs inside a write transaction; the schema cascades to their rows. Raises ``ConflictError``."""
+def delete_runs(connection: Connection, doomed: Sequence[Current], home: Home, *, actor: str) -> None:
+    """Delete runs inside a write transaction; the schema cascades to their rows. Raises ``ConflictError``.
+
+    Scratch folders go before the commit: without its process a run has no use for its own, so a crash in between harms
+    nothing, while one after the commit would leave a folder that belongs to nobody.
+    """
     active = [run for run in doomed if run.state in ACTIVE]
     if active:
         raise ConflictError(
@@ -31,6 +36,8 @@ def delete_runs(connection: Connection, doomed: Sequence[Current], *, actor: str
         for run in doomed
     ]
     eventfeed.append_all(connection, entries, actor=actor)
+    for run in doomed:
+        home.remove_scratch(run.id)
 
 
 def _saved_checkpoints(connection: Connection, keys: Sequence[int]) -> dict[int, int]:

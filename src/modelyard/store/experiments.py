@@ -84,12 +84,10 @@ class Experiments:
             if row is None:
                 raise NotFoundError(f"no experiment has the id {experiment_id!r}")
             doomed = current_where(connection, runs.c.experiment_key == row.key)
-            delete_runs(connection, doomed, actor=actor)
+            delete_runs(connection, doomed, self._home, actor=actor)
             connection.execute(delete(experiments).where(experiments.c.key == row.key))
             payload = ExperimentDeleted(name=row.name)
             eventfeed.append(connection, payload, actor=actor, experiment_id=experiment_id)
-        for run in doomed:
-            self._home.remove_scratch(run.id)
 
 
 def find_experiment(connection: Connection, ref: str) -> Experiment | None:

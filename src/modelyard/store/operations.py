@@ -57,13 +57,13 @@ def settle(connection: Connection, run: Current, *, actor: str) -> None:
     """Close the pending operations that the run's new state fulfils or rules out, so that none waits for ever."""
     pending = (control_ops.c.run_key == run.key) & (control_ops.c.status == OpStatus.PENDING)
     for record in op_records(connection, pending):
-        if fulfils(run.state, record):
+        if _fulfils(run.state, record):
             acknowledge(connection, run, record.id, applied_step=run.step, actor=actor)
         elif reason := _ruled_out(run.state, record):
             reject(connection, run, record.id, message=reason, actor=actor)
 
 
-def fulfils(state: RunState, record: ControlRecord) -> bool:
+def _fulfils(state: RunState, record: ControlRecord) -> bool:
     """Whether reaching ``state`` is what the operation asked for."""
     return isinstance(record.op, Pause if state is _S.PAUSED else Stop if state is _S.STOPPED else ())
 

@@ -123,8 +123,7 @@ class Runs:
         """Delete a run with everything that it owns. Raises ``ConflictError`` while it is active."""
         with self._database.write() as connection:
             run = current(connection, run_id)
-            delete_runs(connection, [run], actor=actor)
-        self._home.remove_scratch(run.id)
+            delete_runs(connection, [run], self._home, actor=actor)
 
 
 def _warm_start(connection: Connection, ref: str | None, inherit_optimizer: bool) -> Checkpoint | None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional import classification
 
 from modelyard.domain.parts.metrics import (
     F1,
@@ -27,7 +26,10 @@ from modelyard.domain.parts.metrics import (
     TopK,
     scalar_name,
 )
+from modelyard.tasks.lazy import LazyModule
 from modelyard.tasks.registry import Registry
+
+classification = LazyModule("torchmetrics.functional.classification")
 
 
 @dataclass(frozen=True)
@@ -125,13 +127,15 @@ class MetricSet:
         return self._predictions
 
 
-def _labelled(config: MetricConfig, function: Callable[..., Tensor], **options: Any) -> Metric:
-    """Build a metric of the predicted labels from a torchmetrics function."""
+def _labelled(config: MetricConfig, function: str, **options: Any) -> Metric:
+    """Build a metric of the predicted labels from the torchmetrics function of this name."""
     name = scalar_name(config)
     assert name is not None
 
     def compute(found: Predictions) -> dict[str, float]:
-        value = function(found.top, found.targets, len(found.classes), validate_args=False, **options)
+        value = getattr(classification, function)(
+            found.top, found.targets, len(found.classes), validate_args=False, **options
+        )
         return {name: value.item()}
 
     return Metric(compute)
@@ -139,32 +143,32 @@ def _labelled(config: MetricConfig, function: Callable[..., Tensor], **options: 
 
 @METRICS.register(Accuracy)
 def _accuracy(config: Accuracy) -> Metric:
-    return _labelled(config, classification.multiclass_accuracy, average="micro")
+    return _labelled(config, "multiclass_accuracy", average="micro")
 
 
 @METRICS.register(AccuracyMacro)
 def _accuracy_macro(config: AccuracyMacro) -> Metric:
-    return _labelled(config, classification.multiclass_accuracy, average="macro")
+    return _labelled(config, "multiclass_accuracy", average="macro")
 
 
 @METRICS.register(Precision)
 def _precision(config: Precision) -> Metric:
-    return _labelled(config, classification.multiclass_precision, average=config.name.removeprefix("precision_"))
+    return _labelled(config, "multiclass_precision", average=config.name.removeprefix("precision_"))
 
 
 @METRICS.register(Recall)
 def _recall(config: Recall) -> Metric:
-    return _labelled(config, classification.multiclass_recall, average=config.name.removeprefix("recall_"))
+    return _labelled(config, "multiclass_recall", average=config.name.removeprefix("recall_"))
 
 
 @METRICS.register(F1)
 def _f1(config: F1) -> Metric:
-    return _labelled(config, classification.multiclass_f1_score, average=config.name.removeprefix("f1_"))
+    return _labelled(config, "multiclass_f1_score", average=config.name.removeprefix("f1_"))
 
 
 @METRICS.register(CohenKappa)
 def _cohen_kappa(config: CohenKappa) -> Metric:
-    return _labelled(config, classification.multiclass_cohen_kappa)
+    return _labelled(config, "multiclass_cohen_kappa")
 
 
 @METRICS.register(TopK)
@@ -178,15 +182,15 @@ def _top_k(config: TopK) -> Metric:
 
 @METRICS.register(Auroc)
 def _auroc(config: Auroc) -> Metric:
-    return _averaged_over_classes(config, classification.multiclass_auroc)
+    return _averaged_over_classes(config, "multiclass_auroc")
 
 
 @METRICS.register(AveragePrecision)
 def _average_precision(config: AveragePrecision) -> Metric:
-    return _averaged_over_classes(config, classification.multiclass_average_precision)
+    return _averaged_over_classes(config, "multiclass_average_precision")
 
 
-def _averaged_over_classes(config: MetricConfig, function: Callable[..., Tensor]) -> Metric:
+def _averaged_over_classes(config: MetricConfig, function: str) -> Metric:
     """Build a metric of the probabilities; a class that no sample or every sample has is left out of the mean."""
 
     def compute(found: Predictions) -> dict[str, float]:
@@ -195,7 +199,7 @@ def _averaged_over_classes(config: MetricConfig, function: Callable[..., Tensor]
         with warnings.catch_warnings():
             # torchmetrics warns of exactly the classes that are left out here.
             warnings.simplefilter("ignore", UserWarning)
-            values = function(
+            values = getattr(classification, function)(
                 found.probabilities, found.targets, len(found.classes), average="none", validate_args=False
             )
         return {config.name: values[defined].mean().item()}

@@ -24,7 +24,7 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="File to write; a folder for tensorboard.", show_default=False)
     ],
-    kind: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
+    kind: Annotated[Format, typer.Option("--format", help="csv, parquet or tensorboard.")] = Format.CSV,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     as_json: Json = False,
 ) -> None:

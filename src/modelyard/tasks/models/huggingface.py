@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
-from transformers import AutoConfig, AutoModelForImageClassification
 
 from modelyard.domain.errors import ConfigError
 from modelyard.domain.parts.models import HuggingFace
+from modelyard.tasks.lazy import LazyModule
 from modelyard.tasks.models.huggingface_classifier import HuggingFaceClassifier
 from modelyard.tasks.models.huggingface_files import explained, image_side, own_config, quiet, revision
 from modelyard.tasks.models.registry import MODELS
+
+transformers = LazyModule("transformers")
 
 
 @MODELS.register(HuggingFace)
@@ -25,7 +27,11 @@ def build(config: HuggingFace, *, image_size: int, channels: int, classes: Seque
     own.id2label = dict(enumerate(classes))
     own.label2id = {name: label for label, name in enumerate(classes)}
     with quiet(), explained(config):
-        loaded = _pretrained(config, own) if config.pretrained else AutoModelForImageClassification.from_config(own)
+        loaded = (
+            _pretrained(config, own)
+            if config.pretrained
+            else transformers.AutoModelForImageClassification.from_config(own)
+        )
     model = HuggingFaceClassifier(loaded.float())
     if config.freeze_backbone:
         model.freeze_backbone(unfreeze_last=config.unfreeze_last)
@@ -34,9 +40,9 @@ def build(config: HuggingFace, *, image_size: int, channels: int, classes: Seque
 
 def rebuild(config: Mapping[str, Any]) -> HuggingFaceClassifier:
     """Build a model with random weights from what ``config_json`` returned."""
-    own = AutoConfig.for_model(**config)
+    own = transformers.AutoConfig.for_model(**config)
     with quiet():
-        return HuggingFaceClassifier(AutoModelForImageClassification.from_config(own).float())
+        return HuggingFaceClassifier(transformers.AutoModelForImageClassification.from_config(own).float())
 
 
 def _fit_images(config: HuggingFace, own: Any, *, image_size: int, channels: int) -> None:
@@ -60,7 +66,7 @@ def _pretrained(config: HuggingFace, own: Any) -> Any:
             f"model.model: {config.model} has no safetensors file, and pickled weights (pytorch_model.bin) are never "
             "loaded; save it again with save_pretrained(..., safe_serialization=True)"
         )
-    model, report = AutoModelForImageClassification.from_pretrained(
+    model, report = transformers.AutoModelForImageClassification.from_pretrained(
         config.model,
         config=own,
         revision=revision(config),

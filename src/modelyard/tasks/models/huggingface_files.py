@@ -4,19 +4,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from transformers import AutoConfig, ImageProcessingMixin
-from transformers.utils import logging
-
 from modelyard.domain.errors import ConfigError
 from modelyard.domain.parts.models import HuggingFace
 from modelyard.domain.validation import nearest
+from modelyard.tasks.lazy import LazyModule
 from modelyard.tasks.preprocessing import Preprocessing
+
+transformers = LazyModule("transformers")
 
 
 def own_config(config: HuggingFace) -> Any:
     """Return the model's own config with the user's overrides. Raises ``ConfigError`` if there is none."""
     with quiet(), explained(config):
-        own = AutoConfig.from_pretrained(config.model, revision=revision(config), trust_remote_code=False)
+        own = transformers.AutoConfig.from_pretrained(config.model, revision=revision(config), trust_remote_code=False)
     _override(own, config.config)
     return own
 
@@ -62,7 +62,7 @@ def _per_channel(value: Any, channels: int) -> tuple[float, ...]:
 
 def _processor(config: HuggingFace) -> dict[str, Any]:
     try:
-        found, _ = ImageProcessingMixin.get_image_processor_dict(config.model, revision=revision(config))
+        found, _ = transformers.ImageProcessingMixin.get_image_processor_dict(config.model, revision=revision(config))
     except OSError:
         return {}  # many small models have none
     return dict(found)
@@ -79,6 +79,7 @@ def _override(own: Any, changes: Mapping[str, Any]) -> None:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep transformers from printing progress bars and load reports; what matters is raised as an error."""
+    logging = transformers.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
