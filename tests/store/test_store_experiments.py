@@ -28,14 +28,14 @@ def test_create_queues_all_runs_with_their_own_names_and_snapshots(store):
 
 def test_a_taken_name_gets_a_number_in_its_project_only(store, sweep):
     names = [sweep(store, name="a").name for _ in range(3)]
-    assert names == ["a", "a-2", "a-3"]
+    assert names == ["a", "a.2", "a.3"]
     assert sweep(store, name="a", project="other").name == "a"
 
 
 def test_two_clients_that_create_the_same_at_once_get_two_experiments(store, sweep):
     with ThreadPoolExecutor(4) as pool:
         created = list(pool.map(lambda _: sweep(store, 2, name="a"), range(4)))
-    assert sorted(experiment.name for experiment in created) == ["a", "a-2", "a-3", "a-4"]
+    assert sorted(experiment.name for experiment in created) == ["a", "a.2", "a.3", "a.4"]
     assert len({run.name for run in store.runs.list()}) == 8
 
 

@@ -1,5 +1,6 @@
 """Runs: found by any name a user may type, listed fast, cloned with a warm start that outlives the parent, deleted."""
 
+import shutil
 import time
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy import event, func, insert, select
 
 from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Pause, Resume
-from modelyard.domain.errors import ConflictError, NotFoundError, UserError
+from modelyard.domain.errors import ConflictError, NotFoundError, StoreError, UserError
 from modelyard.domain.ports import Point
 from modelyard.domain.run import Reason, ReasonCode, RunState
 from modelyard.store import schema
@@ -183,6 +184,23 @@ def test_delete_leaves_no_row_and_no_file_and_touches_nobody_else(store, sweep, 
     assert min(counts.values()) > 0, "the other run kept a row in every table"
     deleted = [event.payload for event in store.events.read(run_id=doomed.id)][-1]
     assert (deleted.type, deleted.name, deleted.freed_checkpoints) == ("run.deleted", doomed.name, 1)
+
+
+def test_a_run_whose_folder_cannot_be_removed_stays_whole(store, sweep, monkeypatch):
+    sweep(store)
+    run = store.runs.list()[0]
+    scratch = store.home.scratch(run.id)
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", refuse)
+        with pytest.raises(StoreError, match="Permission denied"):
+            store.runs.delete(run.id, actor="ada")
+    assert store.runs.list() == [run]
+    store.runs.delete(run.id, actor="ada")
+    assert not scratch.exists()
 
 
 def test_an_active_run_cannot_be_deleted(store, claim):

@@ -89,8 +89,8 @@ class Keeper:
             parent = loaded.index["spec"]["optimizer"]["name"]
             if parent != learner.spec.optimizer.name:
                 raise ConfigError(
-                    f"inherit_optimizer: the parent trained with {parent}, this run with {learner.spec.optimizer.name}; "
-                    "leave inherit_optimizer out"
+                    f"inherit_optimizer: the parent trained with {parent}, this run with "
+                    f"{learner.spec.optimizer.name}; leave inherit_optimizer out"
                 )
             learner.inherit_optimizer(loaded.state["learner"]["optimizer"])
 

@@ -42,7 +42,7 @@ def make_plan(runs: Sequence[Run], *, cores: int, devices: Sequence[str], wishes
     slots = _slots(len(runs), processes, wishes)
     execution = wishes.execution or (Execution.SLICED if slots > 1 else Execution.SOLO)
     where = f"{len(devices)} devices" if devices else f"{cores} cores and {threads} thread{'s' * (threads > 1)} a run"
-    reason = _reason(len(runs), processes, slots, execution, where, wishes)
+    reason = _reason(len(runs), processes, slots, where, wishes)
     return Plan(
         groups=tuple(
             Group(
@@ -63,10 +63,10 @@ def _slots(runs: int, processes: int, wishes: Wishes) -> int:
     return wishes.slots or min(MOST_SLOTS, -(-runs // processes))
 
 
-def _reason(runs: int, processes: int, slots: int, execution: Execution, where: str, wishes: Wishes) -> str:
+def _reason(runs: int, processes: int, slots: int, where: str, wishes: Wishes) -> str:
     asked = [name for name in ("execution", "processes", "slots") if getattr(wishes, name) is not None]
     because = f" ({', '.join(asked)} as asked for)" if asked else ""
     at_once = f"{runs} run{'s' * (runs > 1)} on {where}: {processes} process{'es' * (processes > 1)}"
-    if execution is Execution.SOLO:
+    if slots == 1:
         return f"{at_once}, each with one run at a time, start to end{because}"
     return f"{at_once}, each with up to {slots} runs that take turns, so that all can be compared early{because}"

@@ -32,7 +32,7 @@ class Experiments:
         self._doorbell = doorbell
 
     def create(self, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: str) -> Experiment:
-        """Queue all runs of a sweep in one transaction. A name that is taken gets ``-2``, ``-3`` and so on."""
+        """Queue all runs of a sweep in one transaction. A name that is taken gets ``.2``, ``.3`` and so on."""
         if not specs:
             raise UserError(f"experiment {sweep.name} has no runs; check its search")
         sweep_json, sweep_hash = snapshot(sweep)
@@ -150,7 +150,7 @@ def _free_name(connection: Connection, project: str, name: str) -> str:
     number, free = 1, name
     while free in taken:
         number += 1
-        free = f"{name}-{number}"
+        free = f"{name}.{number}"  # not a dash: digits-2 is the second run of digits
     return free
 
 
