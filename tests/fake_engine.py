@@ -104,6 +104,7 @@ class FakeSupervisor:
 
     def _train(self, run: Run) -> None:
         lease = self.leases[run.id]
+        matrix = self.store.blobs.put([b'{"matrix": [[3, 1], [0, 4]]}'])
         blob = self.store.blobs.put([f"weights of {run.id} at {run.step}".encode()])
         with self.store.write(lease) as write:
             for record in self.store.controls.pending([run.id]):
@@ -119,6 +120,7 @@ class FakeSupervisor:
                 if isinstance(record.op, Tune) and record.op.epochs is not None:
                     self.epochs[run.id] = record.op.epochs
                 write.acknowledge(record.id, applied_step=run.step)
+            write.artifact("val/confusion_matrix", matrix, step=run.step)
             self._epoch(write, run, blob)
 
     def _epoch(self, write: LeasedWrite, run: Run, blob: BlobRef) -> None:

@@ -195,3 +195,22 @@ def test_more_epochs_of_a_completed_run(trained: Any, store: Store) -> None:
     assert store.runs.get("digits-2").state is RunState.COMPLETED
     shown = json.loads(trained("runs", "show", "digits-1", "--json").out)
     assert shown["tuned"] == {"training.epochs": 4}
+
+
+def test_runs_that_cannot_go_on_do_not_keep_the_others(cli: Any, engine: Any, sweep: Path, store: Store) -> None:
+    cli("train", sweep)
+    cli("clone", "digits-1")
+    output = cli("resume", "digits-1", "digits-3")
+    assert "digits-1: run digits-1 is completed; raise its epochs first" in output.err
+    assert states(store)["digits-3"] == "completed"
+
+
+def test_runs_of_two_experiments_are_resumed_one_after_the_other(
+    cli: Any, engine: Any, sweep: Path, store: Store
+) -> None:
+    for name in ("one", "two"):
+        cli("train", sweep, "--name", name)
+        cli("clone", f"{name}-1")
+    assert "one experiment at a time" in cli("resume", "one", "two", "--json", expect=2).json["error"]["message"]
+    cli("resume", "one", "two-3")
+    assert set(states(store).values()) == {"completed"}

@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from contextlib import closing
 
 import pytest
@@ -104,10 +103,8 @@ def test_sqlite_is_told_to_be_safe(sqlite_store):
         assert pragma("busy_timeout") == 30_000
 
 
-def test_opening_a_home_that_is_up_to_date_is_fast_and_loads_no_alembic(home):
+def test_opening_a_home_that_is_up_to_date_loads_no_alembic(home):
     open_store(home).close()
-    best = min(_time_of(lambda: open_store(home).close()) for _ in range(5))
-    assert best < 0.05
     code = (
         "import sys; from modelyard.store import open_store; open_store(sys.argv[1]).close();"
         "heavy = {'alembic', 'torch', 'pandas', 'pyarrow', 'scipy'} & set(sys.modules); sys.exit(', '.join(heavy) or 0)"
@@ -208,9 +205,3 @@ def _digests(home):
 
 def _url_of(store):
     return store.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-
-
-def _time_of(work):
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start

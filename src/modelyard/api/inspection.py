@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,28 +46,34 @@ def inspect_data(
         "data": config.model_dump(mode="json"),
         "folder": None if folder is None else str(folder),
     }
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", _MODULE],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(request))
-        process.stdin.close()
-        for line in _lines(process):
-            if "progress" in line and progress is not None:
-                progress(*line["progress"])
-            if "error" in line:
-                raise _rebuild(line["error"]["kind"], line["error"]["message"])
-            if "report" in line:
-                report: dict[str, Any] = line["report"]
-                return report
-        stderr = process.stderr.read() if process.stderr is not None else ""
-    last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
-    raise missing_module_error(stderr) or ModelyardError(f"the inspection ended unexpectedly: {last}")
+    # A file for its errors, not a pipe: a full pipe that nobody reads yet would stop it for ever.
+    with tempfile.TemporaryFile("w+") as stderr:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
+        )
+        with process:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(request))
+            process.stdin.close()
+            report = _report(process, progress)
+        if report is not None:
+            return report
+        stderr.seek(0)
+        text = stderr.read()
+    last = text.strip().splitlines()[-1] if text.strip() else "no message"
+    raise missing_module_error(text) or ModelyardError(f"the inspection ended unexpectedly: {last}")
+
+
+def _report(process: subprocess.Popen[str], progress: Callable[[int, int], None] | None) -> dict[str, Any] | None:
+    for line in _lines(process):
+        if "progress" in line and progress is not None:
+            progress(*line["progress"])
+        if "error" in line:
+            raise _rebuild(line["error"]["kind"], line["error"]["message"])
+        if "report" in line:
+            report: dict[str, Any] = line["report"]
+            return report
+    return None
 
 
 def _lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelyard.agent.predictor import Prediction, predict
+from modelyard.api.artifacts import read_artifact
 from modelyard.api.checkpoints import best_or_last, export_checkpoint, find_checkpoint
 from modelyard.api.cloning import clone, tuned_spec
 from modelyard.api.operations import DEFAULT_TIMEOUT, Outcome, check, request, settle
@@ -116,6 +117,14 @@ class Run:
     def checkpoints(self) -> list[Checkpoint]:
         """Return its checkpoints, newest first."""
         return self._store.checkpoints.list(self.id)
+
+    def artifacts(self) -> list[str]:
+        """Return the names of its artifacts, such as ``val/confusion_matrix``."""
+        return list(self._store.artifacts.list(self.id))
+
+    def artifact(self, name: str) -> Any:
+        """Return an artifact as plain JSON. Raises ``NotFoundError`` with the nearest name."""
+        return read_artifact(self._store, self.id, name).content
 
     # What to do with it.
 

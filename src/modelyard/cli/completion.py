@@ -31,6 +31,8 @@ def _matching(incomplete: str, names: list[tuple[str, str]]) -> list[tuple[str, 
 def _names(ctx: typer.Context, *, runs: bool = False, experiments: bool = False) -> list[tuple[str, str]]:
     home: Any = ctx.find_root().params.get("home")
     names: list[tuple[str, str]] = []
+    if not Path(home or "~/.modelyard").expanduser().exists():
+        return names  # pressing the tab key makes no home
     try:
         with open_store(Path(home) if home else None) as store:
             if runs:

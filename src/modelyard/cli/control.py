@@ -93,7 +93,7 @@ def _ask(ctx: typer.Context, targets: Sequence[str], op: ControlOp, *, timeout: 
 def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     """Print what became of each request; raises ``ConflictError`` if one was refused."""
     if as_json:
-        print_json([_outcome_json(outcome) for outcome in outcomes])
+        print_json([outcome_json(outcome) for outcome in outcomes])
         if any(outcome.result in {Result.REFUSED, Result.REJECTED} for outcome in outcomes):
             raise typer.Exit(4)
         return
@@ -103,7 +103,8 @@ def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     check(outcomes)
 
 
-def _outcome_json(outcome: Outcome) -> dict[str, object]:
+def outcome_json(outcome: Outcome) -> dict[str, object]:
+    """Return what became of one request as JSON."""
     return {
         "run": outcome.run.name,
         "run_id": outcome.run.id,

@@ -69,6 +69,12 @@ class Runs:
         with self._database.read() as connection:
             return fetch(connection, *conditions, newest=limit)
 
+    def priorities(self, run_ids: Collection[str]) -> dict[str, int]:
+        """Return the present priority of each of these runs."""
+        query = select(runs.c.id, runs.c.priority).where(runs.c.id.in_(run_ids))
+        with self._database.read() as connection:
+            return {row.id: row.priority for row in connection.execute(query)}
+
     def clone(
         self,
         parent_id: str,

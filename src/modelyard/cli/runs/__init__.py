@@ -2,6 +2,7 @@
 
 import typer
 
+from modelyard.cli.runs.artifact import artifact
 from modelyard.cli.runs.compare import compare
 from modelyard.cli.runs.export import export
 from modelyard.cli.runs.listing import list_runs
@@ -15,4 +16,5 @@ app.command("show")(show)
 app.command("compare")(compare)
 app.command("logs")(logs)
 app.command("metrics")(metrics)
+app.command("artifact")(artifact)
 app.command("export")(export)

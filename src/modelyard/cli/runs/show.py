@@ -46,10 +46,14 @@ def show(ctx: typer.Context, *, run: RunArgument, as_json: Json = False) -> None
         found = store.runs.get(run)
         requests = store.controls.history(found.id)
         checkpoints = store.checkpoints.list(found.id)
+        artifacts = {name: step for name, (_, step) in store.artifacts.list(found.id).items()}
         tuned = {change.path: change.after for change in difference(found.spec, tuned_spec(store, found))}
     if as_json:
         document: dict[str, Any] = run_json(found, config=True)
-        print_json(document | {"tuned": tuned, "requests": plain(requests), "checkpoints": plain(checkpoints)})
+        print_json(
+            document
+            | {"tuned": tuned, "requests": plain(requests), "checkpoints": plain(checkpoints), "artifacts": artifacts}
+        )
         return
     out = console()
     out.print(f"[bold]{text(found.name)}[/]  {state_text(found)}  {text(found.reason.message)}")
@@ -61,6 +65,8 @@ def show(ctx: typer.Context, *, run: RunArgument, as_json: Json = False) -> None
         _section("Requests", [_request(record) for record in requests])
     if checkpoints:
         _section("Checkpoints", [_checkpoint(checkpoint) for checkpoint in checkpoints])
+    if artifacts:
+        _section("Artifacts", [(name, f"step {step}") for name, step in artifacts.items()])
     if found.fingerprints:
         _section("Fingerprints", sorted(found.fingerprints.items()))
 
