@@ -233,7 +233,7 @@ def test_a_dead_process_does_not_keep_its_runs(waiting: Any, store: Store) -> No
     )
     subprocess.run([sys.executable, "-c", code, str(waiting.home)], check=False)
     assert store.runs.get("digits-1").state is RunState.RUNNING
-    assert "digits-1: paused at step 0" in waiting("pause", "digits-1").out
+    assert "digits-1: paused at step 0" in waiting("pause", "digits-1", "--no-wait").out
 
 
 def test_a_name_of_a_run_and_an_experiment_must_be_told_apart(trained: Any, sweep: Any, store: Store) -> None:

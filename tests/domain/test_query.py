@@ -15,8 +15,8 @@ from modelyard.domain.query import (
     check_fields,
     fields_of,
     flatten,
-    parse,
 )
+from modelyard.domain.query_parser import parse
 
 FIELDS = {
     "state": "completed",

@@ -113,6 +113,12 @@ class EngineCommand:
 
 
 def _spawn(arguments: list[str], environment: dict[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    # In a session of its own: Ctrl-C in the terminal is for the agent alone, which decides what it means.
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        arguments, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, env=environment
+        arguments,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,
     )

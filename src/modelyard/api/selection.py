@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from modelyard.domain.errors import UserError
-from modelyard.domain.query import RUN_FIELDS, Value, check_fields, fields_of, parse, run_fields
+from modelyard.domain.query import RUN_FIELDS, Value, check_fields, fields_of, run_fields
+from modelyard.domain.query_parser import parse
 from modelyard.domain.run import Run
 from modelyard.domain.validation import nearest
 from modelyard.store import Store
@@ -20,7 +21,7 @@ def select_runs(
 ) -> list[Run]:
     """Return runs in order of creation, or by the field ``sort`` (``-val_accuracy``: highest first).
 
-    ``where`` is a filter as ``domain.query`` describes it. Runs without the sorted field come last. Raises
+    ``where`` is a filter as ``domain.query_parser`` describes it. Runs without the sorted field come last. Raises
     ``UserError`` for a filter or field that makes no sense, ``NotFoundError`` for the experiment.
     """
     condition = None if where is None else parse(where)

@@ -94,9 +94,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _stop_on_signals(pool: SessionPool) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: pool.stopping.set())
-    # Ctrl-C in a terminal reaches the whole group; the agent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: pool.stopping.set())
 
 
 def _watch_parent(pool: SessionPool) -> None:
