@@ -17,6 +17,7 @@ from modelyard.engine.executors import Solo
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.worker import work
 from modelyard.store import Store
+from modelyard.tasks.image_classification.problem import ImageProblem
 
 Train = Callable[..., list[Run]]
 MakeSpec = Callable[..., RunSpec]
@@ -190,6 +191,16 @@ def test_weights_that_do_not_fit_are_a_clear_error(
     failed = store.runs.get(clone.id)
     assert (failed.state, failed.reason.code) == (RunState.FAILED, ReasonCode.BAD_INPUT)
     assert "weights do not fit" in failed.reason.message
+
+
+def test_a_metric_that_the_data_do_not_define_harms_nothing(
+    store: Store, train: Train, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageProblem, "finish_evaluation", lambda _: ({"accuracy": float("nan")}, {}))
+    (run,) = train([make_spec(checkpoint={"every_steps": 1})])
+    assert run.state is RunState.COMPLETED, run.reason
+    assert np.isnan(store.metrics.history(run.id, "val_accuracy").values).all()
+    assert "val_accuracy" not in store.checkpoints.find(run.id, "last").metrics
 
 
 def test_bad_input_fails_one_run_and_the_others_go_on(store: Store, train: Train, make_spec: MakeSpec) -> None:

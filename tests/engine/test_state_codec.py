@@ -47,6 +47,13 @@ def test_tensors_come_back_bit_for_bit_through_files() -> None:
     assert back["empty"].shape == (0,)
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_numbers_that_json_lacks(value: float) -> None:
+    tensors, rest = flatten({"metrics": {"auroc": value}})
+    back = unflatten(tensors, json.loads(json.dumps(rest, allow_nan=False)))["metrics"]["auroc"]
+    assert repr(back) == repr(value)
+
+
 def test_tied_weights_are_stored_once() -> None:
     weight = torch.randn(3)
     tensors, rest = flatten({"embed": weight, "head": weight})

@@ -1,5 +1,6 @@
 """Keeps one learner's checkpoints: what to save, what was best, and how to go on from what was saved."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ class Keeper:
         self._best = {
             "step": learner.progress.step,
             "epoch": learner.progress.epoch,
-            "metrics": dict(metrics),
+            "metrics": _finite(metrics),
         }
         self._best_blob = None
         self._best_recorded = False
@@ -59,7 +60,7 @@ class Keeper:
             step=progress.step,
             epoch=progress.epoch,
             files=files,
-            metrics=dict(metrics),
+            metrics=_finite(metrics),
             best=is_best and not self._best_recorded,
         )
         return [last] if is_best or self._best_recorded else [self._best_draft(), last]
@@ -114,9 +115,14 @@ class Keeper:
             "spec": learner.spec.model_dump(mode="json"),
             "step": step,
             "epoch": epoch,
-            "metrics": dict(metrics),
+            "metrics": _finite(metrics),
             "metadata": dict(learner.problem.metadata),
         }
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Leave out what the data did not define: JSON has no NaN."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _check_fits(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> None:

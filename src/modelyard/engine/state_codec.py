@@ -1,16 +1,18 @@
 """Nested state (dicts, lists, tensors, numbers) to flat tensors plus JSON, and back. No pickle anywhere.
 
 A tensor's place is taken in the JSON by ``{"$tensor": key}``; a dict with keys that are not strings becomes
-``{"$items": [[key, value], ...]}``, a tuple ``{"$tuple": [...]}``. Two names of one tensor (tied weights) share a key.
+``{"$items": [[key, value], ...]}``, a tuple ``{"$tuple": [...]}``, and NaN ``{"$float": "nan"}`` (infinities too).
+Two names of one tensor (tied weights) share a key.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-_RESERVED = ("$tensor", "$items", "$tuple")
+_RESERVED = ("$tensor", "$items", "$tuple", "$float")
 
 
 def flatten(state: Any) -> tuple[dict[str, Tensor], Any]:
@@ -24,10 +26,16 @@ def unflatten(tensors: Mapping[str, Tensor], rest: Any) -> Any:
     """Put together what ``flatten`` took apart."""
     if isinstance(rest, list):
         return [unflatten(tensors, item) for item in rest]
-    if not isinstance(rest, dict):
-        return rest
+    if isinstance(rest, dict):
+        return _unflatten_mapping(tensors, rest)
+    return rest
+
+
+def _unflatten_mapping(tensors: Mapping[str, Tensor], rest: dict[str, Any]) -> Any:
     if "$tensor" in rest:
         return tensors[rest["$tensor"]]
+    if "$float" in rest:
+        return float(rest["$float"])
     if "$items" in rest:
         return {key: unflatten(tensors, value) for key, value in rest["$items"]}
     if "$tuple" in rest:
@@ -44,6 +52,8 @@ def _flatten(value: Any, path: str, tensors: dict[str, Tensor], seen: dict[tuple
         return {"$tuple": [_flatten(item, f"{path}.{index}", tensors, seen) for index, item in enumerate(value)]}
     if isinstance(value, list):
         return [_flatten(item, f"{path}.{index}", tensors, seen) for index, item in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": str(value)}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"state at {path!r} is a {type(value).__name__}; only tensors and JSON values can be saved")
