@@ -334,16 +334,16 @@ def control_table(rounds: int) -> Table:
 def main() -> None:
     """Measure, print, and keep the tables with ``--write``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of a turn")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn")
+    parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     tables = {
         "overheads": overhead_table(options.seconds, options.rounds),
-        "sliced": sliced_table(options.rounds),
-        "switching": switch_table(options.rounds),
-        "control": control_table(options.rounds),
+        "sliced": sliced_table(max(3, options.rounds // 5)),
+        "switching": switch_table(max(3, options.rounds // 5)),
+        "control": control_table(max(3, options.rounds // 5)),
     }
     for name, table in tables.items():
         table.finish(name)

@@ -185,3 +185,23 @@ def test_a_pause_that_comes_while_the_process_ends_is_not_lost(
     store.runs.request(run.id, Pause(), actor="ada")
     pool.release_all()
     assert store.runs.get(run.id).state is RunState.PAUSED
+
+
+def test_a_run_that_took_its_process_down_twice_is_alone_until_it_has_saved(
+    store: Store, make_spec: MakeSpec, submit: Submit, make_pool: MakePool
+) -> None:
+    suspect, other = submit([make_spec(), make_spec("cnn")])
+    store.runs.request(other.id, Pause(), actor="ada")
+    for _ in range(2):
+        pool = make_pool()
+        pool.fill()
+        store.leases.unregister(pool.sessions[0].lease.worker_id)
+    pool = make_pool(slots=2)
+    pool.fill()
+    store.runs.request(other.id, Resume(), actor="ada")
+    pool.fill()
+    assert [session.run.id for session in pool.sessions] == [suspect.id]
+    pool.sessions[0].save()
+    pool.fill()
+    assert [session.run.id for session in pool.sessions] == [suspect.id, other.id]
+    pool.release_all()

@@ -19,6 +19,7 @@ from modelyard.engine.residency import Residency
 from modelyard.store import LeaseObserver, Store
 
 MODELS = ("mlp", "cnn", "resnet", "vit")
+CHECKPOINT_STEPS = 3
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "lion", "muon")
 
 Train = Callable[..., list[Run]]
@@ -93,28 +94,30 @@ def start_worker(store: Store, experiment_id: str, slots: int) -> subprocess.Pop
             f"--home={store.home.path}",
             f"--experiment={experiment_id}",
         ),
-        *("--execution=sliced", f"--slots={slots}", "--idle-seconds=0"),
+        *("--execution=sliced", f"--slots={slots}", "--chunk-seconds=0.02", "--idle-seconds=0"),
     ]
     return subprocess.Popen(command, stdin=subprocess.PIPE)
 
 
-def kill_at_random(store: Store, experiment_id: str, *, kills: int, slots: int, seed: int) -> int:
-    """Run worker processes and end them with SIGKILL at random moments; return how many were killed at work."""
-    chance, observer, at_work = random.Random(seed), LeaseObserver(), 0
-    while any(run.state not in FINAL for run in store.runs.list(experiment_id=experiment_id)):
-        before = sum(run.step for run in store.runs.list(experiment_id=experiment_id))
+def kill_at_random(store: Store, experiment_id: str, *, kills: int, slots: int, seed: int) -> None:
+    """Run worker processes, and end the first ``kills`` with SIGKILL at a random moment after all runs got further."""
+    chance, observer = random.Random(seed), LeaseObserver()
+
+    def steps() -> list[int]:
+        return [run.step for run in store.runs.list(experiment_id=experiment_id)]
+
+    for _ in range(kills):
+        before = steps()
         with start_worker(store, experiment_id, slots) as worker:
-            if at_work < kills:
-                while worker.poll() is None and before == sum(
-                    run.step for run in store.runs.list(experiment_id=experiment_id)
-                ):
-                    time.sleep(0.01)
-                time.sleep(chance.uniform(0.0, 1.5))
-                at_work += worker.poll() is None
-                worker.kill()
-            worker.wait()
+            while any(now < then + CHECKPOINT_STEPS for now, then in zip(steps(), before, strict=True)):
+                assert worker.poll() is None, "the worker ended before it could be killed"
+                time.sleep(0.01)
+            time.sleep(chance.uniform(0.0, 1.0))
+            assert worker.poll() is None, "the worker ended before it could be killed"
+            worker.kill()
         store.leases.reap(observer)
-    return at_work
+    with start_worker(store, experiment_id, slots) as worker:
+        worker.wait()
 
 
 def assert_kills_change_nothing(
@@ -122,17 +125,18 @@ def assert_kills_change_nothing(
 ) -> None:
     alone = train(specs)
     runs = submit(specs)
-    assert kill_at_random(store, runs[0].experiment_id, kills=kills, slots=len(specs), seed=len(specs)) >= kills
+    kill_at_random(store, runs[0].experiment_id, kills=kills, slots=len(specs), seed=len(specs))
     for one, other in zip(alone, runs, strict=True):
         ended = store.runs.get(other.id)
         assert ended.state is RunState.COMPLETED, ended.reason
+        assert ended.attempt == kills + 1, "every kill must hit every run"
         assert outcome(ended) == outcome(one)
 
 
 def test_killed_three_times_equals_undisturbed(
     train: Train, outcome: Outcome, make_spec: MakeSpec, submit: Callable[..., list[Run]], store: Store
 ) -> None:
-    specs = [make_spec(model, "adamw", epochs=40) for model in ("mlp", "cnn")]
+    specs = [make_spec(model, "adamw", epochs=60) for model in ("mlp", "cnn")]
     assert_kills_change_nothing(specs, 3, train, outcome, submit, store)
 
 
@@ -141,7 +145,7 @@ def test_killed_three_times_equals_undisturbed(
 def test_killed_twenty_times_equals_undisturbed_for_every_model_and_optimizer(
     train: Train, outcome: Outcome, make_spec: MakeSpec, submit: Callable[..., list[Run]], store: Store
 ) -> None:
-    specs = [make_spec(model, optimizer, epochs=40) for model in MODELS for optimizer in OPTIMIZERS]
+    specs = [make_spec(model, optimizer, epochs=100) for model in MODELS for optimizer in OPTIMIZERS]
     assert_kills_change_nothing(specs, 20, train, outcome, submit, store)
 
 

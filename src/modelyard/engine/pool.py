@@ -55,8 +55,11 @@ class SessionPool:
     # Claiming.
 
     def fill(self) -> None:
-        """Claim queued runs for the free slots. A run that took its process down twice gets the process to itself."""
-        if self._alone and self.sessions:
+        """Claim queued runs for the free slots.
+
+        A run that took its process down twice has the process to itself until it has saved a checkpoint.
+        """
+        if self._alone and any(not session.proven for session in self.sessions):
             return
         self._alone = False
         while len(self.sessions) < self._slots and not self.stopping.is_set() and self._claim(isolated=False):

@@ -29,6 +29,8 @@ class Session:
         self.priority = run.priority
         self.open = True
         """Whether this process still owns the run."""
+        self.proven = False
+        """Whether it has saved a checkpoint in this process: it does not take its process down at once."""
         self.blocked_since: float | None = None
         """Monotonic time since when the disk has been full."""
         self.retry_at = 0.0
@@ -163,6 +165,7 @@ class Session:
         drafts = self._keeper.drafts(self._metrics, self._state())
         self._commit(drafts=drafts, to=to, reason=reason, op=op)
         self._keeper.recorded()
+        self.proven = True
         self._clock.restart()
 
     def fail(self, reason: Reason, lines: Sequence[str] = ()) -> None:

@@ -19,7 +19,7 @@ from modelyard.domain.errors import FencedError, StoreError
 from modelyard.domain.plan import Execution
 from modelyard.engine.capture import captured_output
 from modelyard.engine.environment import prepare_process
-from modelyard.engine.executors import Executor, make_executor
+from modelyard.engine.executors import CHUNK_SECONDS, Executor, make_executor
 from modelyard.engine.opening import Opener, Placing
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.residency import Residency, default_limits
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _watch_parent(pool)
         try:
             with _heartbeat(store, worker_id, pool), captured_output(pool.say):
-                work(pool, make_executor(Execution(options.execution)), idle_seconds=options.idle_seconds)
+                executor = make_executor(Execution(options.execution), chunk_seconds=options.chunk_seconds)
+                work(pool, executor, idle_seconds=options.idle_seconds)
         finally:
             store.leases.unregister(worker_id)
     return 0
@@ -87,6 +88,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--experiment", help="take runs of this experiment only")
     parser.add_argument("--execution", choices=list(Execution), default=Execution.SOLO)
     parser.add_argument("--slots", type=int, default=1, help="runs in training at the same time")
+    parser.add_argument("--chunk-seconds", type=float, default=CHUNK_SECONDS, help="length of a turn, when sliced")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--reason", default="", help="why this execution was chosen, for the record")
     parser.add_argument("--idle-seconds", type=float, default=IDLE_SECONDS)

@@ -1,17 +1,18 @@
 """Ways of training the sessions of one process. All pass the same contract suite."""
 
-from collections.abc import Callable
-
 from modelyard.domain.plan import Execution
 from modelyard.engine.executors._base import Executor
-from modelyard.engine.executors.sliced import Sliced
+from modelyard.engine.executors.sliced import CHUNK_SECONDS, Sliced
 from modelyard.engine.executors.solo import Solo
 
 
-def make_executor(execution: Execution) -> Executor:
-    """Return the executor for ``execution``."""
-    makers: dict[Execution, Callable[[], Executor]] = {Execution.SOLO: Solo, Execution.SLICED: Sliced}
-    return makers[execution]()
+def make_executor(execution: Execution, *, chunk_seconds: float = CHUNK_SECONDS) -> Executor:
+    """Return the executor for ``execution``; ``chunk_seconds`` is the length of a turn where there are turns."""
+    match execution:
+        case Execution.SOLO:
+            return Solo()
+        case Execution.SLICED:
+            return Sliced(chunk_seconds)
 
 
-__all__ = ["Executor", "Sliced", "Solo", "make_executor"]
+__all__ = ["CHUNK_SECONDS", "Executor", "Sliced", "Solo", "make_executor"]
