@@ -205,3 +205,23 @@ def _digests(home):
 
 def _url_of(store):
     return store.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def test_a_home_whose_database_is_gone_is_refused_and_left_alone(home):
+    with open_store(home) as store:
+        blob = store.blobs.put([b"a checkpoint"])
+    for path in home.glob("modelyard.db*"):
+        path.unlink()
+    with pytest.raises(StoreError, match=r"has checkpoints, but .*restore the database"):
+        open_store(home)
+    assert not list(home.glob("modelyard.db*"))
+    assert (home / "blobs" / "blobs" / "sha256" / blob.digest.removeprefix("sha256:")).exists()
+
+
+def test_a_home_opened_with_another_empty_database_is_refused(home, empty_database_url):
+    if empty_database_url is None:
+        pytest.skip("needs a server")
+    with open_store(home) as store:
+        store.blobs.put([b"a checkpoint"])
+    with pytest.raises(StoreError, match="MODELYARD_DATABASE_URL"):
+        open_store(home, database_url=empty_database_url)

@@ -156,7 +156,7 @@ def test_a_dead_process_is_noticed_at_once_and_its_run_queued_again(store, claim
     kill(store, lease.worker_id)
     store.leases.note_crash(lease.worker_id, "signal 9")
     (taken,) = store.leases.reap(LeaseObserver())
-    assert (taken.id, taken.state, taken.worker_id, taken.step) == (run.id, S.QUEUED, None, 40)
+    assert (taken.id, taken.state, taken.worker_id, taken.step) == (run.id, S.QUEUED, None, 0)
     assert taken.reason.code is ReasonCode.LEASE_LOST
     assert "signal 9" in taken.reason.message
     assert store.leases.workers() == []
@@ -176,7 +176,7 @@ def test_reap_settles_what_was_asked_for(store, sweep, claim):
     states = {run.id: run.state for run in store.leases.reap(LeaseObserver())}
     assert states == {a.id: S.PAUSED, b.id: S.STOPPED}
     assert store.controls.get(pause.id).status is OpStatus.ACKNOWLEDGED
-    assert store.controls.get(pause.id).applied_step == 17
+    assert store.controls.get(pause.id).applied_step == 0  # nothing was saved
     assert store.controls.get(stop.id).status is OpStatus.ACKNOWLEDGED
 
 
@@ -370,3 +370,20 @@ def test_note_crash_of_an_unknown_worker_is_harmless(store):
     store.leases.note_crash("nobody", "signal 9")
     with pytest.raises(NotFoundError):
         store.runs.get("nobody")
+
+
+@pytest.mark.parametrize(
+    ("op", "state"), [(None, RunState.QUEUED), (Pause(), RunState.PAUSED), (Stop(), RunState.STOPPED)]
+)
+def test_a_lost_run_says_where_its_newest_checkpoint_is(store, claim, draft, op, state):
+    run, lease = claim(store)
+    saved = draft(store, 5)
+    with store.write(lease) as write:
+        write.checkpoint(saved, keep=1)
+        write.progress(step=9, epoch=4, total_steps=20)
+    record = None if op is None else store.runs.request(run.id, op, actor="ada")
+    store.leases.unregister(lease.worker_id)
+    lost = store.runs.get(run.id)
+    assert (lost.state, lost.step, lost.epoch) == (state, saved.step, saved.epoch)
+    if record is not None:
+        assert store.controls.get(record.id).applied_step == 5

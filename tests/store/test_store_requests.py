@@ -163,3 +163,11 @@ def test_pending_and_history_are_oldest_first_and_by_run(store, sweep, claim):
 def test_a_request_to_a_run_that_is_gone(store):
     with pytest.raises(NotFoundError, match="may have been deleted"):
         store.runs.request("0123456789abcdef", Pause(), actor="ada")
+
+
+def test_fewer_epochs_than_are_done_are_refused(store, claim):
+    run, lease = claim(store)
+    with store.write(lease) as write:
+        write.progress(step=9, epoch=4, total_steps=20)
+    with pytest.raises(ConflictError, match=r"has done 4 epochs already, so it cannot have 4; .*modelyard stop"):
+        store.runs.request(run.id, Tune(epochs=4), actor="ada")

@@ -34,6 +34,10 @@ class BlobStore(Protocol):
         """Re-hash a blob. Raises ``CorruptBlobError`` or ``NotFoundError``."""
         ...
 
+    def unpin(self, blobs: Sequence[BlobRef]) -> None:
+        """Give up blobs that were put and will not be recorded; one ``put`` each."""
+        ...
+
     def exists(self, digest: str) -> bool:
         """Whether the blob is there (its bytes are not checked)."""
         ...

@@ -17,7 +17,8 @@ class _LineWriter:
         self._rest = ""
 
     def write(self, text: str) -> int:
-        *lines, self._rest = (self._rest + text).split("\n")
+        *lines, rest = (self._rest + text).split("\n")
+        self._rest = rest.rsplit("\r", 1)[-1]  # a progress bar writes over its line again and again
         for line in lines:
             self._say(line.rsplit("\r", 1)[-1])
         return self._original.write(text)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from modelyard.domain.base import canonical_json
 from modelyard.domain.checkpoint import BlobRef, Checkpoint
-from modelyard.domain.errors import CorruptBlobError
+from modelyard.domain.errors import CorruptBlobError, StoreError
 from modelyard.domain.ports import BlobStore
 from modelyard.engine.state_codec import flatten, unflatten
 
@@ -45,20 +46,31 @@ class CheckpointFiles:
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
+        self._unrecorded: list[BlobRef] = []
 
     def write_weights(self, weights: Mapping[str, Tensor]) -> BlobRef:
         """Store weights by name. Tied weights are stored once."""
         tensors, names = flatten(dict(weights))
-        return self._blobs.put([save_tensors(tensors, metadata={"names": canonical_json(names)})])
+        return self._put(save_tensors(tensors, metadata={"names": canonical_json(names)}))
 
     def write_state(self, state: Any) -> tuple[BlobRef, Any]:
         """Store the tensors of a nested state; return them and the JSON rest, which belongs into the index."""
         tensors, rest = flatten(state)
-        return self._blobs.put([save_tensors(tensors)]), rest
+        return self._put(save_tensors(tensors)), rest
 
     def write_index(self, index: dict[str, Any]) -> BlobRef:
         """Store the JSON part."""
-        return self._blobs.put([canonical_json({"format": FORMAT_VERSION, **index}).encode()])
+        return self._put(canonical_json({"format": FORMAT_VERSION, **index}).encode())
+
+    def recorded(self) -> None:
+        """Note that everything written so far is in the store's records."""
+        self._unrecorded.clear()
+
+    def discard(self) -> None:
+        """Give up what was written and not recorded, so that it can be collected; at the next time if not now."""
+        with suppress(StoreError):
+            self._blobs.unpin(self._unrecorded)
+            self._unrecorded.clear()
 
     def load(self, checkpoint: Checkpoint) -> LoadedCheckpoint:
         """Read and verify every file. Raises ``CorruptBlobError`` that names the checkpoint and the file."""
@@ -72,6 +84,11 @@ class CheckpointFiles:
             state=unflatten(_clone(load_tensors(data[STATE])), index["state"]) if STATE in data else None,
             index=index,
         )
+
+    def _put(self, data: bytes) -> BlobRef:
+        blob = self._blobs.put([data])
+        self._unrecorded.append(blob)
+        return blob
 
     def _read(self, checkpoint: Checkpoint, name: str, blob: BlobRef) -> bytes:
         try:

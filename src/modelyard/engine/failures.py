@@ -4,7 +4,15 @@ import traceback
 
 import torch
 
-from modelyard.domain.errors import NonFiniteLossError, OutOfMemoryError, StorageFullError, UserError
+from modelyard.domain.errors import (
+    CorruptBlobError,
+    NonFiniteLossError,
+    OutOfMemoryError,
+    SchemaVersionError,
+    StorageFullError,
+    StoreError,
+    UserError,
+)
 from modelyard.domain.run import Reason, ReasonCode
 
 _ALLOCATION_FAILED = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
@@ -25,6 +33,16 @@ def reason_for(error: BaseException) -> Reason:
     if isinstance(error, UserError):
         return Reason(code=ReasonCode.BAD_INPUT, message=str(error))
     return Reason(code=ReasonCode.ERROR, message=f"{type(error).__name__}: {_first_line(error)}")
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether it is worth waiting: the disk is full, or the database is locked or away."""
+    return isinstance(error, StoreError) and not isinstance(error, CorruptBlobError | SchemaVersionError)
+
+
+def breaks_the_device(error: BaseException) -> bool:
+    """Whether the device cannot be used by this process any more, such as after a failed assertion in a kernel."""
+    return isinstance(error, torch.AcceleratorError) and not _is_out_of_memory(error)
 
 
 def traceback_lines(error: BaseException) -> list[str]:

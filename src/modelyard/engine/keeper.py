@@ -68,6 +68,13 @@ class Keeper:
     def recorded(self) -> None:
         """Note that the drafts are in the store."""
         self._best_recorded = True
+        self._files.recorded()
+
+    def not_recorded(self) -> None:
+        """Give up the files of drafts that could not be written or recorded, so that they do not fill the disk."""
+        if not self._best_recorded:
+            self._best_blob = None
+        self._files.discard()
 
     def restore(self, loaded: LoadedCheckpoint) -> dict[str, Any]:
         """Load a checkpoint of this run; return the session's part of the state."""

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,53 +15,10 @@ from modelyard.engine.data_plan import DataPlan, Indices
 from modelyard.engine.numeric import all_finite, autocast, clip_gradients, make_average, make_scaler
 from modelyard.engine.progress import Progress
 from modelyard.engine.random_state import RandomState, seed_everything
+from modelyard.engine.window import Window
 from modelyard.tasks.base import Batch, Problem, SplitName, Task, TaskData
 from modelyard.tasks.optimizers import build_optimizer, set_hyperparameters
 from modelyard.tasks.schedules import factor
-
-
-@dataclass
-class Window:
-    """Training values since the last logged point. On the device until ``flush``, so that a step never waits."""
-
-    losses: list[float]
-    norms: list[float]
-
-    def __post_init__(self) -> None:
-        self._pending_losses: list[Tensor] = []
-        self._pending_norms: list[Tensor] = []
-
-    def add(self, loss: Tensor, norm: Tensor | None) -> None:
-        """Take the loss (scalar) and the gradient norm (scalar) of one optimizer step."""
-        self._pending_losses.append(loss)
-        if norm is not None:
-            self._pending_norms.append(norm)
-
-    def flush(self, step: int) -> None:
-        """Bring the values to the host. Raises ``NonFiniteLossError`` with the first bad step; ``step`` is the last."""
-        if not self._pending_losses:
-            return
-        values: list[float] = torch.stack(self._pending_losses).tolist()
-        first = step - len(values) + 1
-        self._pending_losses.clear()
-        for offset, value in enumerate(values):
-            if not math.isfinite(value):
-                raise NonFiniteLossError(
-                    first + offset,
-                    f"the loss became {value} at step {first + offset}; lower optimizer.learning_rate, "
-                    "set training.clip_norm, or use training.precision fp32",
-                )
-        self.losses.extend(values)
-        if self._pending_norms:
-            self.norms.extend(torch.stack(self._pending_norms).tolist())
-            self._pending_norms.clear()
-
-    def take(self) -> tuple[float, float | None]:
-        """Return the mean loss and gradient norm, and start the next window. Call ``flush`` first."""
-        loss = math.fsum(self.losses) / len(self.losses)
-        norm = math.fsum(self.norms) / len(self.norms) if self.norms else None
-        self.losses, self.norms = [], []
-        return loss, norm
 
 
 class Learner:
@@ -181,9 +137,10 @@ class Learner:
     def _to_device(self, batch: Batch) -> Batch:
         if self.device.type == "cpu":
             return batch
+        overlap = self.device.type == "cuda"  # on others the host's memory may be reused before the copy is done
         return Batch(
-            batch.inputs.to(self.device, non_blocking=True),
-            batch.targets.to(self.device, non_blocking=True),
+            batch.inputs.to(self.device, non_blocking=overlap),
+            batch.targets.to(self.device, non_blocking=overlap),
             batch.samples,
         )
 

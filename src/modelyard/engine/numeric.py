@@ -16,8 +16,7 @@ def autocast(config: TrainingConfig, device: torch.device) -> contextlib.Abstrac
     """Return the context in which forward passes run."""
     if config.precision == "fp32":
         return contextlib.nullcontext()
-    # The cache of cast weights would keep alive what a swap to the host or a restored EMA copy replaces.
-    return torch.autocast(device.type, dtype=_AUTOCAST_DTYPE[config.precision], cache_enabled=True)
+    return torch.autocast(device.type, dtype=_AUTOCAST_DTYPE[config.precision])
 
 
 def make_scaler(config: TrainingConfig, device: torch.device) -> torch.amp.GradScaler:

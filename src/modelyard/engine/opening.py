@@ -52,16 +52,18 @@ class Opener:
         session = Session(store=self._store, run=run, lease=lease, keeper=keeper)
         checkpoint = self._restore(session, keeper)
         session.replay(self._store.controls.history(run.id))
+        learner = keeper.learner
         with self._store.write(lease) as write:
             write.lines(notes)
             write.begin(
-                start_step=keeper.learner.progress.step,
+                start_step=learner.progress.step,
                 checkpoint_id=None if checkpoint is None else checkpoint.id,
-                total_steps=keeper.learner.total_steps,
+                total_steps=learner.total_steps,
                 execution=self._placing.execution,
                 device=str(device),
                 reason=self._placing.reason,
             )
+            write.progress(step=learner.progress.step, epoch=learner.progress.epoch, total_steps=learner.total_steps)
         return session
 
     def _open_data(self, task: Task, spec: RunSpec) -> TaskData:

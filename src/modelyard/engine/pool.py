@@ -5,20 +5,17 @@ import time
 from collections.abc import Callable
 
 from modelyard.domain.control import ControlRecord
-from modelyard.domain.errors import ConflictError, FencedError, StorageFullError
-from modelyard.domain.run import Lease, Reason, Run, RunState
-from modelyard.engine.failures import reason_for, traceback_lines
+from modelyard.domain.errors import ConflictError, FencedError, StoreError
+from modelyard.domain.run import Reason
+from modelyard.engine.claims import PATIENCE_SECONDS, RETRY_SECONDS, Claims
+from modelyard.engine.failures import breaks_the_device, is_passing, reason_for, traceback_lines
 from modelyard.engine.opening import Opener
 from modelyard.engine.residency import Residency
 from modelyard.engine.session import Session
 from modelyard.store import Store
 
-LONGEST_DEAFNESS_SECONDS = 1.0
-"""How long a request can wait that rang on another machine, whose doorbell is not heard here."""
-STORAGE_RETRY_SECONDS = 2.0
-"""How long a run waits before it tries to write to a full disk again."""
-STORAGE_PATIENCE_SECONDS = 300.0
-"""How long the disk may stay full before the run is failed; its newest checkpoint stays."""
+LOOK_SECONDS = 1.0
+"""Longest time between two looks for requests: one may have rung on another machine, or not at all."""
 
 
 class SessionPool:
@@ -33,23 +30,22 @@ class SessionPool:
         residency: Residency,
         slots: int,
         experiment_id: str | None = None,
-        storage_patience: float = STORAGE_PATIENCE_SECONDS,
+        storage_patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.sessions: list[Session] = []
         self.stopping = threading.Event()
         """Set by anyone who wants the process to end; turns end at the next step boundary."""
+        self.broken = False
+        """Whether the device cannot be used any more; the process must end, and saves nothing."""
         self.active: Session | None = None
         """The session whose turn it is."""
         self.residency = residency
         self._store = store
-        self._worker_id = worker_id
-        self._opener = opener
+        self._claims = Claims(store, worker_id, opener, experiment_id=experiment_id, patience=storage_patience)
         self._slots = slots
-        self._experiment_id = experiment_id
-        self._storage_patience = storage_patience
+        self._patience = storage_patience
         self._alone = False
         self._heard: int | None = None
-        self._far = store.database_url is not None  # others may use this database from machines of their own
         self._look_again_at = 0.0
 
     # Claiming.
@@ -62,44 +58,33 @@ class SessionPool:
         if self._alone and any(not session.proven for session in self.sessions):
             return
         self._alone = False
-        while len(self.sessions) < self._slots and not self.stopping.is_set() and self._claim(isolated=False):
+        while len(self.sessions) + self._claims.waiting < self._slots and self._take(isolated=False):
             pass
-        if not self.sessions and not self.stopping.is_set():
-            self._alone = self._claim(isolated=True)
+        if not self.busy:
+            self._alone = self._take(isolated=True)
 
-    def _claim(self, *, isolated: bool) -> bool:
-        claimed = self._store.leases.claim(
-            self._worker_id, limit=1, experiment_id=self._experiment_id, isolated=isolated
-        )
-        for run, lease in claimed:
-            self._open(run, lease)
-        return bool(claimed)
+    @property
+    def busy(self) -> bool:
+        """Whether this process owns any run."""
+        return bool(self.sessions) or self._claims.waiting > 0
 
-    def _open(self, run: Run, lease: Lease) -> None:
-        try:
-            session = self._opener.open(run, lease)
-        except FencedError:
-            return
-        except Exception as error:  # noqa: BLE001 - the process boundary of one run: whatever it is, it fails this run
-            self._fail_unopened(lease, error)
-            return
-        self.residency.add(session.learner, self._store.home.scratch(run.id))
-        self.sessions.append(session)
-        self._heard = None
+    def _take(self, *, isolated: bool) -> bool:
+        if self.stopping.is_set() or not self._claims.take(isolated=isolated):
+            return False
+        self._open_due()
+        return True
 
-    def _fail_unopened(self, lease: Lease, error: Exception) -> None:
-        try:
-            with self._store.write(lease) as write:
-                write.lines(traceback_lines(error))
-                write.transition(RunState.FAILED, reason_for(error))
-        except (FencedError, StorageFullError):
-            # The lease ends with this process; the run is claimed again and fails then.
-            return
+    def _open_due(self) -> None:
+        for session in self._claims.open_due():
+            self.residency.add(session.learner, self._store.home.scratch(session.run.id))
+            self.sessions.append(session)
+            self._heard = None
 
     # Working.
 
     def ready(self) -> list[Session]:
-        """Return the sessions that can train now: all but those that wait for a full disk."""
+        """Return the sessions that can train now: all but those that wait because nothing can be written."""
+        self._open_due()
         now = time.monotonic()
         for session in [one for one in self.sessions if one.blocked_since is not None and one.retry_at <= now]:
             self.attempt(session, session.unblock)
@@ -111,17 +96,21 @@ class SessionPool:
             work()
         except FencedError:
             session.open = False
-        except StorageFullError as error:
-            self._storage_full(session, error)
         except Exception as error:  # noqa: BLE001 - the process boundary of one run: whatever it is, it fails this run
-            self._fail(session, reason_for(error), traceback_lines(error))
+            if is_passing(error):
+                self._wait(session, error)
+            else:
+                self._fail(session, reason_for(error), traceback_lines(error))
+            if breaks_the_device(error):
+                self.broken = True
+                self.stopping.set()
         if not session.open:
             self._remove(session)
 
-    def _storage_full(self, session: Session, error: StorageFullError) -> None:
-        session.block(STORAGE_RETRY_SECONDS)
+    def _wait(self, session: Session, error: Exception) -> None:
+        session.block(RETRY_SECONDS, str(error))
         assert session.blocked_since is not None
-        if time.monotonic() - session.blocked_since >= self._storage_patience:
+        if time.monotonic() - session.blocked_since >= self._patience:
             self._fail(session, reason_for(error), [])
 
     def _fail(self, session: Session, reason: Reason, lines: list[str]) -> None:
@@ -129,9 +118,11 @@ class SessionPool:
             session.fail(reason, lines)
         except FencedError:
             session.open = False
-        except StorageFullError:
+        except Exception as error:
+            if not is_passing(error):
+                raise
             session.doom(reason)
-            session.block(STORAGE_RETRY_SECONDS)
+            session.block(RETRY_SECONDS, str(error))
 
     def _remove(self, session: Session) -> None:
         if session in self.sessions:
@@ -148,13 +139,17 @@ class SessionPool:
     def obey(self) -> None:
         """Carry out what was asked for since the last look; costs a tenth of a microsecond when nothing was."""
         rung = self._store.doorbell.value()
-        if rung == self._heard and not (self._far and time.monotonic() >= self._look_again_at):
+        now = time.monotonic()
+        if rung == self._heard and now < self._look_again_at:
             return
+        self._look_again_at = now + LOOK_SECONDS
+        try:
+            run_ids = [session.run.id for session in self.sessions]
+            pending = self._store.controls.pending(run_ids)
+            priorities = self._store.runs.priorities(run_ids)
+        except StoreError:
+            return  # at the next look
         self._heard = rung
-        self._look_again_at = time.monotonic() + LONGEST_DEAFNESS_SECONDS
-        run_ids = [session.run.id for session in self.sessions]
-        pending = self._store.controls.pending(run_ids)
-        priorities = self._store.runs.priorities(run_ids)
         for session in list(self.sessions):
             session.priority = priorities.get(session.run.id, session.priority)
             for record in pending:

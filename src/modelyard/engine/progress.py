@@ -37,7 +37,7 @@ class Progress:
         """Return what comes next."""
         if self._validation_due():
             return Unit.VALIDATE
-        if not self._trained():
+        if not self.trained:
             return Unit.TRAIN
         if self.has_test and not self.tested:
             return Unit.TEST
@@ -52,15 +52,15 @@ class Progress:
             self.step_in_epoch = 0
 
     def set_epochs(self, epochs: int) -> None:
-        """Change how long the run is; more epochs also revive a run that was done."""
-        if epochs > self.epochs:
+        """Change how long the run is. If that leaves something to train, a run that was done or stopped goes on."""
+        if epochs > self.epoch:
             self.stopped_early = False
             self.tested = False
         self.epochs = epochs
 
     def share(self, steps_per_epoch: int) -> float:
         """Return how much of the training is done, between 0 and 1."""
-        return 1.0 if self._trained() else min(1.0, self.step / (self.epochs * steps_per_epoch))
+        return 1.0 if self.trained else min(1.0, self.step / (self.epochs * steps_per_epoch))
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
@@ -71,7 +71,9 @@ class Progress:
         for name in ("epochs", "step", "epoch", "step_in_epoch", "validated_epochs", "stopped_early", "tested"):
             setattr(self, name, state[name])
 
-    def _trained(self) -> bool:
+    @property
+    def trained(self) -> bool:
+        """Whether only evaluations are left."""
         return self.stopped_early or (self.step_in_epoch == 0 and self.epoch >= self.epochs)
 
     def _validation_due(self) -> bool:

@@ -48,7 +48,7 @@ class Placement:
         return self.scratch / "tensors.safetensors"
 
     def to(self, tier: Tier) -> None:
-        """Move every tensor. Raises ``OSError`` if the disk is full; then nothing has moved."""
+        """Move every tensor. Raises ``OSError`` if the disk is full; then they are in host memory."""
         if tier is self.tier:
             return
         if self.tier is Tier.DISK:
@@ -57,19 +57,19 @@ class Placement:
             self._spill()
         elif tier is Tier.HOST:
             self._to_host()
-        elif self._homes:
+        else:
             for tensor, device in zip(self.learner.tensors(), self._homes, strict=True):
                 tensor.data = tensor.data.to(device)
-            self._homes = []
-        self.tier = tier
+            self.tier = Tier.DEVICE
 
     def _to_host(self) -> None:
         self.learner.optimizer.zero_grad(set_to_none=True)
         tensors = self.learner.tensors()
-        if not self._homes:
+        if self.tier is Tier.DEVICE:
             self._homes = [tensor.device for tensor in tensors]
         for tensor in tensors:
             tensor.data = tensor.data.to("cpu")
+        self.tier = Tier.HOST
 
     def _spill(self) -> None:
         self._to_host()

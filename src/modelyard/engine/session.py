@@ -2,15 +2,20 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
+from modelyard.domain.checkpoint import BlobRef, CheckpointDraft
 from modelyard.domain.control import ControlRecord, Pause, Save, Stop, Tune
+from modelyard.domain.errors import StoreError
 from modelyard.domain.parts.metrics import better_mode
 from modelyard.domain.run import Lease, Reason, ReasonCode, Run, RunState
 from modelyard.engine.early_stopping import MetricWatch
 from modelyard.engine.keeper import Keeper
 from modelyard.engine.progress import Unit
 from modelyard.engine.recorder import Recorder
+from modelyard.engine.stopwatch import Stopwatch
+from modelyard.engine.tunes import TuneReplay
 from modelyard.engine.weights import with_weights
 from modelyard.store import Store
 from modelyard.tasks.base import SplitName
@@ -46,10 +51,11 @@ class Session:
             self._patience = MetricWatch(early.mode or better_mode(early.metric), early.min_delta)
         self._metrics: dict[str, float] = {}
         self._applied_op = 0
-        self._replay: list[ControlRecord] = []
+        self._replay = TuneReplay([], after=0)
+        self._save_failed = False
         self._evaluation: Iterator[int] | None = None
-        self._clock = _Stopwatch()
-        self._speed = _Stopwatch()
+        self._saved_at = time.monotonic()
+        self._speed = Stopwatch()
         self._samples = 0
 
     # Taking turns.
@@ -58,22 +64,26 @@ class Session:
         """Begin a turn on the device."""
         self.learner.activate()
         self.recorder.restart_clock()
-        self._clock.start()
         self._speed.start()
 
     def deactivate(self) -> None:
         """End the turn."""
-        self._clock.stop()
         self._speed.stop()
         self.learner.deactivate()
 
     def share(self) -> float:
-        """Return how much of the run is done, between 0 and 1."""
+        """Return how much of the training is done, between 0 and 1."""
         return self.learner.progress.share(self.learner.plan.steps_per_epoch)
+
+    @property
+    def trained(self) -> bool:
+        """Whether only the evaluation at the end is left."""
+        return self.learner.progress.trained
 
     def advance(self) -> None:
         """Do one piece of work: an optimizer step, an evaluation batch, or the end of the run."""
-        self._replay_tunes()
+        for record in self._replay.due(self.learner.progress.step):
+            self._apply(record)
         unit = self.learner.progress.next_unit()
         if unit is Unit.DONE:
             self._finish()
@@ -161,12 +171,21 @@ class Session:
         self, *, to: RunState | None = None, reason: Reason | None = None, op: ControlRecord | None = None
     ) -> None:
         """Save a checkpoint; in the same transaction, change the state and acknowledge an operation, if given."""
+        if self._doom is not None:
+            self.fail(self._doom)  # what broke in the middle of a step must not be saved as good
+            return
         self._abandon_evaluation()
-        drafts = self._keeper.drafts(self._metrics, self._state())
-        self._commit(drafts=drafts, to=to, reason=reason, op=op)
+        self._save_failed = True
+        try:
+            drafts = self._keeper.drafts(self._metrics, self._state())
+            self._commit(drafts=drafts, to=to, reason=reason, op=op)
+        except BaseException:
+            self._keeper.not_recorded()
+            raise
         self._keeper.recorded()
+        self._save_failed = False
         self.proven = True
-        self._clock.restart()
+        self._saved_at = time.monotonic()
 
     def fail(self, reason: Reason, lines: Sequence[str] = ()) -> None:
         """End the run as failed. Its last good checkpoint stays."""
@@ -187,10 +206,12 @@ class Session:
 
     # A full disk.
 
-    def block(self, seconds: float) -> None:
+    def block(self, seconds: float, why: str) -> None:
         """Wait before the next write; nothing that was said is lost."""
         now = time.monotonic()
-        self.blocked_since = now if self.blocked_since is None else self.blocked_since
+        if self.blocked_since is None:
+            self.blocked_since = now
+            self.recorder.line(f"waiting, since nothing could be written: {why}")
         self.retry_at = now + seconds
 
     def doom(self, reason: Reason) -> None:
@@ -198,9 +219,11 @@ class Session:
         self._doom = reason
 
     def unblock(self) -> None:
-        """Try to write what waits. Raises ``StorageFullError`` if the disk is still full."""
+        """Try again what could not be written. Raises ``StoreError`` if it still cannot."""
         if self._doom is not None:
             self.fail(self._doom)
+        elif self._save_failed:
+            self.save()
         else:
             self.flush()
         self.blocked_since = None
@@ -208,15 +231,17 @@ class Session:
     def _commit(
         self,
         *,
-        drafts: Sequence[Any] = (),
+        drafts: Sequence[CheckpointDraft] = (),
         to: RunState | None = None,
         reason: Reason | None = None,
         op: ControlRecord | None = None,
     ) -> None:
         said = self.recorder.take()
         progress = self.learner.progress
+        blobs: dict[str, tuple[BlobRef, int]] = {}
         try:
-            blobs = {name: (self._store.blobs.put([data]), step) for name, (step, data) in said.artifacts.items()}
+            for name, (step, data) in said.artifacts.items():
+                blobs[name] = (self._store.blobs.put([data]), step)
             with self._store.write(self.lease) as write:
                 write.points(said.points)
                 write.lines(said.lines)
@@ -231,6 +256,8 @@ class Session:
                     write.transition(to, reason)
         except BaseException:
             self.recorder.put_back(said)
+            with suppress(StoreError):
+                self._store.blobs.unpin([blob for blob, _ in blobs.values()])
             raise
         if to is not None:
             self.open = False
@@ -249,24 +276,30 @@ class Session:
         elif isinstance(op, Save):
             self.save(op=record)
         elif isinstance(op, Tune):
-            self._abandon_evaluation()
+            self._tune(record, op)
+
+    def _tune(self, record: ControlRecord, op: Tune) -> None:
+        """Apply a new tune, after every older one that still waits for its old step: the newest always wins."""
+        for older in self._replay.rest():
+            self._apply(older)
+        if op.epochs is None:
             self._commit(op=record)
             self._apply(record)
+        else:
+            # Whether it came before or after a validation decides what is next, and its step alone does not tell.
+            self._apply(record)
+            self.save(op=record)
 
     def replay(self, records: Sequence[ControlRecord]) -> None:
         """Take the tunes that were acknowledged after the restored checkpoint; each is applied at its old step."""
-        self._replay = [
-            record
-            for record in sorted(records, key=lambda record: record.id)
-            if isinstance(record.op, Tune) and record.id > self._applied_op and record.applied_step is not None
-        ]
-
-    def _replay_tunes(self) -> None:
-        while self._replay and (self._replay[0].applied_step or 0) <= self.learner.progress.step:
-            self._apply(self._replay.pop(0))
+        self._replay = TuneReplay(records, after=self._applied_op)
 
     def _apply(self, record: ControlRecord) -> None:
         assert isinstance(record.op, Tune)
+        if record.op.epochs is not None:
+            self._abandon_evaluation()
+            if self.learner.progress.stopped_early and self._patience is not None:
+                self._patience.misses = 0
         self.learner.tune(record.op)
         self._applied_op = record.id
         values = record.op.model_dump(exclude={"kind"}, exclude_none=True)
@@ -286,7 +319,7 @@ class Session:
         if self._evaluation is not None:
             return False
         by_steps = config.every_steps and unit is Unit.TRAIN and self.learner.progress.step % config.every_steps == 0
-        return bool(by_steps) or self._clock.seconds() >= config.every_seconds
+        return bool(by_steps) or time.monotonic() - self._saved_at >= config.every_seconds
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -303,30 +336,3 @@ class Session:
         if self._patience is not None:
             self._patience.load(state["patience"])
         self._applied_op = state["applied_op"]
-
-
-class _Stopwatch:
-    """Seconds in which it was running, by the monotonic clock."""
-
-    def __init__(self) -> None:
-        self._total = 0.0
-        self._since: float | None = None
-
-    def start(self) -> None:
-        if self._since is None:
-            self._since = time.monotonic()
-
-    def stop(self) -> None:
-        self._total = self.seconds()
-        self._since = None
-
-    def seconds(self) -> float:
-        return self._total + (0.0 if self._since is None else time.monotonic() - self._since)
-
-    def restart(self) -> float:
-        """Return the seconds so far and count from 0 again."""
-        seconds = self.seconds()
-        self._total = 0.0
-        if self._since is not None:
-            self._since = time.monotonic()
-        return seconds

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 
@@ -26,6 +26,8 @@ from modelyard.engine.residency import Residency, default_limits
 from modelyard.store import Store, open_store
 
 HEARTBEAT_SECONDS = 5.0
+BROKEN = 3
+"""Exit code of a process whose device cannot be used any more; the agent starts another."""
 IDLE_SECONDS = 2.0
 """How long the process waits for new work before it ends."""
 
@@ -44,8 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 executor = make_executor(Execution(options.execution), chunk_seconds=options.chunk_seconds)
                 work(pool, executor, idle_seconds=options.idle_seconds)
         finally:
-            store.leases.unregister(worker_id)
-    return 0
+            with suppress(StoreError):  # on a full disk it is found dead by its process id
+                store.leases.unregister(worker_id)
+    return BROKEN if pool.broken else 0
 
 
 def work(pool: SessionPool, executor: Executor, *, idle_seconds: float = IDLE_SECONDS) -> None:
@@ -53,19 +56,25 @@ def work(pool: SessionPool, executor: Executor, *, idle_seconds: float = IDLE_SE
     idle_since = time.monotonic()
     while not pool.stopping.is_set():
         pool.fill()
-        ready = pool.ready()
-        if ready:
-            executor.turn(pool, ready)
-        elif pool.sessions:
-            pool.obey()
-            pool.stopping.wait(0.2)
+        if _turn(pool, executor):
+            idle_since = time.monotonic()
         elif time.monotonic() - idle_since > idle_seconds:
             return
         else:
             pool.stopping.wait(0.1)
-            continue
-        idle_since = time.monotonic()
-    pool.release_all()
+    if not pool.broken:
+        pool.release_all()
+
+
+def _turn(pool: SessionPool, executor: Executor) -> bool:
+    """Train for a while; return whether there is any run. Holds no session afterwards: the next may need its memory."""
+    ready = pool.ready()
+    if ready:
+        executor.turn(pool, ready)
+    elif pool.busy:
+        pool.obey()
+        pool.stopping.wait(0.2)
+    return bool(ready) or pool.busy
 
 
 def _make_pool(store: Store, worker_id: str, options: argparse.Namespace) -> SessionPool:

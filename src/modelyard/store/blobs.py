@@ -10,7 +10,7 @@ the blob releases the pin. Pins of processes that died count for nothing.
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -65,6 +65,12 @@ class Blobs:
         """Store a copy of a file; see ``put``. Raises ``OSError`` if it cannot be read."""
         with path.open("rb") as file:
             return self.put(iter(lambda: file.read(_PIECE), b""))
+
+    def unpin(self, blobs: Sequence[BlobRef]) -> None:
+        """Give up blobs that were put and will not be recorded, one ``put`` each. Raises ``StoreError``."""
+        if blobs:
+            with self._database.write() as connection:
+                pins.release(connection, [blob.digest for blob in blobs])
 
     @contextmanager
     def open(self, digest: str) -> Iterator[BinaryIO]:

@@ -120,6 +120,14 @@ def mark_corrupt(connection: Connection, run: Current, checkpoint_id: str) -> No
     connection.execute(update(checkpoints).where(checkpoints.c.key == newest).values(last=True))
 
 
+def newest_position(connection: Connection, run_key: int) -> tuple[int, int]:
+    """Return the step and the epoch that a run would go on from: those of its newest sound checkpoint, else 0."""
+    sound = _saved_by(run_key) & checkpoints.c.resumable & ~checkpoints.c.corrupt
+    query = select(checkpoints.c.step, checkpoints.c.epoch).where(sound).order_by(checkpoints.c.key.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return (0, 0) if row is None else (row.step, row.epoch)
+
+
 def _drop_old(connection: Connection, run_key: int, keep: int) -> None:
     """Keep the newest ``keep`` sound resumable ones and the best; a corrupt one does not take a place."""
     rows = connection.execute(_query(_saved_by(run_key))).all()

@@ -79,12 +79,27 @@ class Database:
             self._thread.writes = False
 
     def open(self) -> None:
-        """Create or migrate the tables where needed. Raises ``SchemaVersionError`` for a newer schema."""
+        """Create or migrate the tables where needed.
+
+        Raises ``SchemaVersionError`` for a newer schema, ``StoreError`` for a home whose database is gone.
+        """
+        if self.is_sqlite and not self._home.database.exists():
+            self._refuse_lost_records()  # before SQLite makes an empty file
         if self._is_current():
             return
         with self._home.locked():
             if not self._is_current():
+                if self._version() is None:
+                    self._refuse_lost_records()
                 self._migrate()
+
+    def _refuse_lost_records(self) -> None:
+        """Raise if there are blobs without a database: with a new one, nothing would refer to any of them."""
+        if self._home.has_blobs():
+            raise StoreError(
+                f"{self._home.path} has checkpoints, but {self._place} has no tables: restore the database, or set "
+                "MODELYARD_DATABASE_URL to the server that this home was used with. Nothing was changed."
+            )
 
     def close(self) -> None:
         """Give all connections back."""

@@ -76,6 +76,11 @@ class Home:
                         self._claim(marker)
             self._check(marker)
 
+    def has_blobs(self) -> bool:
+        """Whether any blob is there."""
+        folder = self.blobs / "blobs" / "sha256"
+        return folder.is_dir() and any(folder.iterdir())
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the home's lock against other processes of this machine; for set-up and migrations only."""

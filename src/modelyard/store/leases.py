@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, lit
 
 from modelyard.domain.errors import FencedError
 from modelyard.domain.run import WHEN_LEASE_LOST, Lease, Reason, ReasonCode, Run, RunState
-from modelyard.store import clock
+from modelyard.store import checkpoints, clock
 from modelyard.store.database import Database
 from modelyard.store.lease_observer import LeaseObserver
 from modelyard.store.lifecycle import change_state
@@ -179,7 +179,10 @@ def _lose(connection: Connection, worker_id: str, cause: str) -> list[Current]:
             to = RunState.FAILED
             message = f"lost its process {crashes} times without progress; last: {cause}"
             reason = Reason(code=ReasonCode.RETRIES_EXHAUSTED, message=message)
-        lost.append(change_state(connection, run, to, reason, actor="system", crashes=crashes))
+        # What was trained after the newest checkpoint is gone: nobody may be told that it was saved.
+        step, epoch = checkpoints.newest_position(connection, run.key)
+        values = {"crashes": crashes, "step": step, "epoch": epoch}
+        lost.append(change_state(connection, run, to, reason, actor="system", **values))
     return lost
 
 

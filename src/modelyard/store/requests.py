@@ -69,6 +69,11 @@ def _tune(connection: Connection, run: Current, op: Tune, *, actor: str) -> int:
             f"run {run.name} is completed after {run.epoch} epochs; only more epochs change it: "
             f"modelyard tune {run.name} --epochs {run.epoch + 1}"
         )
+    if op.epochs is not None and op.epochs <= run.epoch:
+        raise ConflictError(
+            f"run {run.name} has done {run.epoch} epochs already, so it cannot have {op.epochs}; to end it now: "
+            f"modelyard stop {run.name}"
+        )
     return operations.open_op(connection, run, op, actor=actor)
 
 

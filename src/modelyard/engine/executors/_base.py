@@ -19,7 +19,7 @@ class Executor(Protocol):
 def take_turn(pool: SessionPool, session: Session, seconds: float = math.inf) -> None:
     """Train ``session`` until it ends, ``seconds`` are over, or the pool is stopping; look for requests every step."""
     pool.attempt(session, lambda: pool.residency.bring(session.learner))
-    if not session.open:
+    if not session.open or session.blocked_since is not None:
         return
     end = time.monotonic() + seconds
     session.activate()

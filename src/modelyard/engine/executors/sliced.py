@@ -16,7 +16,8 @@ class Sliced:
 
     def turn(self, pool: SessionPool, ready: list[Session]) -> None:
         """Train one session for a chunk."""
-        session = min(ready, key=lambda one: (-one.priority, one.share()))
+        # One that only has its last evaluation left goes first: it frees its place.
+        session = min(ready, key=lambda one: (-one.priority, not one.trained, one.share()))
         take_turn(pool, session, self._chunk_seconds)
         if session.open and session.blocked_since is None:
             pool.attempt(session, session.flush)  # so that nobody waits for its next turn to see what it said
