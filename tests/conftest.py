@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MODELYARD_FILL_NEW_MEMORY", "1")  # a kernel that reads memory before it is set gives NaN
 
 # Examples share two cores with other workers, so a slow one says nothing about the code.
 settings.register_profile("modelyard", deadline=None, derandomize="CI" in os.environ)

@@ -1,11 +1,14 @@
 """How runs end and what they keep: best and last weights, early stop, clones, and everything that can go wrong."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file
 
 from modelyard.domain.config import RunSpec
@@ -264,3 +267,39 @@ def test_two_workers_one_run_one_owner(
     session.deactivate()
     work(second, Solo(), idle_seconds=0)
     assert outcome(store.runs.get(run.id)) == outcome(undisturbed)
+
+
+def test_a_pretrained_run_goes_on_without_the_folder_it_started_from(
+    store: Store,
+    submit: Submit,
+    make_spec: MakeSpec,
+    make_pool: MakePool,
+    outcome: Outcome,
+    train: Train,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "tiny"
+    config = transformers.ViTConfig(
+        image_size=8, patch_size=4, num_channels=1, hidden_size=8, num_hidden_layers=1, num_attention_heads=2
+    )
+    transformers.ViTForImageClassification(config).save_pretrained(folder)
+    values = make_spec(precision="fp32").model_dump(mode="json")
+    values["model"] = {"name": "huggingface", "model": str(folder), "freeze_backbone": True, "unfreeze_last": 1}
+    values["augment"] = []
+    spec = RunSpec.model_validate(values)
+    (undisturbed,) = train([spec])
+    assert undisturbed.state is RunState.COMPLETED, undisturbed.reason
+    (run,) = submit([spec])
+    pool = make_pool()
+    pool.fill()
+    (session,) = pool.sessions
+    session.activate()
+    while session.learner.progress.step < 5:
+        session.advance()
+    session.deactivate()
+    pool.release_all()
+    shutil.rmtree(folder)
+    work(make_pool(), Solo(), idle_seconds=0)
+    ended = store.runs.get(run.id)
+    assert ended.state is RunState.COMPLETED, ended.reason
+    assert outcome(ended) == outcome(undisturbed)

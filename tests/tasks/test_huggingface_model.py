@@ -1,19 +1,27 @@
 """Hugging Face models from tiny local folders; nothing is downloaded."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from transformers import AutoConfig, AutoModelForImageClassification, ResNetConfig, ViTConfig
 
+from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import ConfigError
 from modelyard.domain.parts.models import HuggingFace
 from modelyard.domain.parts.optimizers import AdamW, Muon
+from modelyard.tasks.base import SplitName
+from modelyard.tasks.catalogue import task_for
+from modelyard.tasks.image_classification.normalizer import Normalizer
 from modelyard.tasks.models import build_model, model_metadata, model_preprocessing, rebuild_model
 from modelyard.tasks.optimizers import build_optimizer
+from modelyard.tasks.preprocessing import Preprocessing, load_image
 
 CLASSES = ("ant", "bee", "cat", "dog", "eel")
 
@@ -260,3 +268,31 @@ def test_tokens_and_norms_of_transformers_are_not_decayed(vit: str) -> None:
     matrices = {id(value) for group in muon.param_groups if group["orthogonal"] for value in group["params"]}
     chosen = {name for name, value in model.named_parameters() if id(value) in matrices}
     assert chosen == names - {"model.classifier.weight"}
+
+
+def test_a_checkpoint_predicts_after_its_model_folder_is_gone(vit: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(vit, tmp_path / "vit")
+    spec = RunSpec.model_validate({"model": {"name": "huggingface", "model": str(folder)}})
+    task = task_for(spec)
+    data = task.open_data(spec)
+    torch.manual_seed(0)
+    problem = task.build(spec, data)
+    optimizer = build_optimizer(AdamW(learning_rate=0.01), problem.model)
+    problem.training_loss(problem.model.train(), data.batch(SplitName.TRAIN, np.arange(16)), epoch=0).backward()
+    optimizer.step()
+    metadata, weights = json.loads(json.dumps(problem.metadata)), problem.model.state_dict()
+    file = tmp_path / "digit.png"
+    Image.fromarray(data.batch(SplitName.TEST, np.array([0])).inputs[0].permute(1, 2, 0).numpy()).save(file)
+    expected = task.predictor(spec, metadata, weights).predict(file)
+
+    shutil.rmtree(folder)
+    restored = RunSpec.model_validate(spec.model_dump(mode="json"))
+    before = torch.get_rng_state()
+    assert task.predictor(restored, metadata, weights).predict(file) == expected
+    assert torch.equal(torch.get_rng_state(), before)
+    with torch.no_grad():
+        pixels = torch.from_numpy(load_image(file, Preprocessing.from_json(metadata["preprocessing"])))
+        logits = problem.model.eval()(
+            Normalizer(Preprocessing.from_json(metadata["preprocessing"])).from_bytes(pixels[None])
+        )
+    assert list(expected.values()) == pytest.approx(logits[0].softmax(0).tolist())

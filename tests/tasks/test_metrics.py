@@ -75,7 +75,13 @@ def test_auroc_and_average_precision_by_hand() -> None:
 def test_one_class_alone_has_no_ranking() -> None:
     targets = torch.zeros(6, dtype=torch.int64)
     assert math.isnan(computed(Auroc(), targets=targets)["auroc"])
-    assert computed(RecallPerClass(), targets=targets) == pytest.approx({"recall/ant": 3 / 6})
+
+
+def test_a_class_without_samples_has_no_recall_but_is_reported() -> None:
+    targets = torch.tensor([0, 0, 0, 0, 2, 2])
+    recalls = computed(RecallPerClass(), targets=targets)
+    expected = {"recall/ant": 2 / 4, "recall/bee": math.nan, "recall/cat": 1 / 2}
+    assert recalls == pytest.approx(expected, nan_ok=True)
 
 
 def test_top_k_is_clipped_to_the_classes_and_keeps_its_name() -> None:

@@ -206,6 +206,67 @@ def test_muon_treats_the_rest_as_adamw_does() -> None:
     assert not torch.allclose(model[0].bias, other[0].bias), "the bias is not decayed"
 
 
+@BY_NAME
+def test_a_first_step_that_overflows_leaves_nothing_behind(config: OptimizerConfig) -> None:
+    model = small_model()
+    optimizer = build_optimizer(config, model)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, backoff_factor=2.0**-127)
+    before = weights(model)
+    torch.use_deterministic_algorithms(True)  # fills uninitialised memory with NaN
+    try:
+        overflowed = scaled_step(model, optimizer, scaler)
+        assert all(map(torch.equal, before, weights(model)))
+        finite = [scaled_step(model, optimizer, scaler) for _ in range(3)]
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert not overflowed
+    assert all(finite)
+    reference = small_model()
+    undisturbed = build_optimizer(config, reference)
+    for _ in range(3):
+        scaled_step(reference, undisturbed, torch.amp.GradScaler("cpu", init_scale=1.0))
+    for one, two in zip(model.parameters(), reference.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def scaled_step(model: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> bool:
+    """Do a step on always the same batch; return whether its gradients were finite."""
+    inputs = torch.randn(12, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    optimizer.zero_grad()
+    loss = 4 * nn.functional.cross_entropy(model.eval()(inputs), torch.arange(12) % 3)
+    scaler.scale(loss).backward()
+    finite = all(
+        bool(parameter.grad.isfinite().all()) for parameter in model.parameters() if parameter.grad is not None
+    )
+    scaler.step(optimizer)
+    scaler.update()
+    return finite
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_is_bit_for_bit_that_of_torch(nesterov: bool) -> None:
+    config = Sgd(learning_rate=0.05, momentum=0.9, nesterov=nesterov, weight_decay=0.1, decay_norm_and_bias=True)
+    model, reference = small_model(), small_model()
+    optimizer = build_optimizer(config, model)
+    theirs = torch.optim.SGD(
+        reference.parameters(), lr=0.05, momentum=0.9, nesterov=nesterov, weight_decay=0.1, fused=True
+    )
+    for number in range(3):
+        step(model, optimizer, number)
+        step(reference, theirs, number)
+        assert all(map(torch.equal, weights(model), weights(reference)))
+
+
+def test_momentum_inherited_from_a_parent_without_starts_at_zero() -> None:
+    model = small_model()
+    optimizer = build_optimizer(Sgd(momentum=0.9), model)
+    own = optimizer.state_dict()["param_groups"]
+    parent = build_optimizer(Sgd(momentum=0.0), small_model())
+    optimizer.load_state_dict({**parent.state_dict(), "param_groups": own})
+    for parameter in model.parameters():
+        assert torch.equal(optimizer.state[parameter]["momentum_buffer"], torch.zeros_like(parameter))
+
+
 def test_lion_by_hand() -> None:
     model = nn.Sequential(nn.Linear(1, 1, bias=False))
     optimizer = build_optimizer(Lion(learning_rate=0.1, betas=(0.5, 0.9), weight_decay=0.2), model)

@@ -1,6 +1,7 @@
 """A learner: one configuration in training. Its state is everything that decides what it will do next."""
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,15 +17,18 @@ from modelyard.engine.numeric import all_finite, autocast, clip_gradients, make_
 from modelyard.engine.progress import Progress
 from modelyard.engine.random_state import RandomState, seed_everything
 from modelyard.engine.window import Window
-from modelyard.tasks.base import Batch, Problem, SplitName, Task, TaskData
+from modelyard.tasks.base import Batch, Problem, Saved, SplitName, Task, TaskData
 from modelyard.tasks.optimizers import build_optimizer, set_hyperparameters
 from modelyard.tasks.schedules import factor
+
+FILL_NEW_MEMORY = bool(os.environ.get("MODELYARD_FILL_NEW_MEMORY"))
+"""Whether deterministic runs fill new tensors with NaN, to find kernels that read them before they are set."""
 
 
 class Learner:
     """One configuration in training, on one device. Only an *active* learner may step or evaluate."""
 
-    def __init__(self, spec: RunSpec, task: Task, data: TaskData, device: torch.device) -> None:
+    def __init__(self, spec: RunSpec, task: Task, data: TaskData, device: torch.device, saved: Saved = None) -> None:
         self.spec = spec
         self.device = device
         self.data = data
@@ -48,12 +52,12 @@ class Learner:
         self.evaluation_loss = math.nan
         self._permutation: tuple[int, Indices] | None = None
         self._active = False
-        self._build()
+        self._build(saved)
 
-    def _build(self) -> None:
+    def _build(self, saved: Saved) -> None:
         self.prepare_process()
         seed_everything(self.spec.seed)
-        self.problem: Problem = self._task.build(self.spec, self.data)
+        self.problem: Problem = self._task.build(self.spec, self.data, saved)
         self.model: nn.Module = self.problem.model.to(self.device)
         self.optimizer = build_optimizer(self.spec.optimizer, self.model)
         self.scaler = make_scaler(self._config, self.device)
@@ -69,6 +73,8 @@ class Learner:
             torch.set_num_threads(self._config.threads)
         if torch.are_deterministic_algorithms_enabled() != self._config.deterministic:
             torch.use_deterministic_algorithms(self._config.deterministic)
+            # Filling all new memory with NaN finds kernels that read it unset, and costs 2% of a step. The tests do it.
+            torch.utils.deterministic.fill_uninitialized_memory = FILL_NEW_MEMORY  # type: ignore[attr-defined]
 
     def activate(self) -> None:
         """Take the process-wide random state over; no other learner may be active."""

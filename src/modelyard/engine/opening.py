@@ -9,13 +9,13 @@ from modelyard.domain.checkpoint import Checkpoint
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import CorruptBlobError, DataError, NotFoundError
 from modelyard.domain.run import Lease, Run
-from modelyard.engine.checkpoint_files import CheckpointFiles
+from modelyard.engine.checkpoint_files import CheckpointFiles, LoadedCheckpoint
 from modelyard.engine.environment import choose_device, code_fingerprint, environment_fingerprint
 from modelyard.engine.keeper import Keeper
 from modelyard.engine.learner import Learner
 from modelyard.engine.session import Session
 from modelyard.store import Store
-from modelyard.tasks.base import Task, TaskData
+from modelyard.tasks.base import Saved, Task, TaskData
 from modelyard.tasks.catalogue import task_for
 
 
@@ -46,11 +46,17 @@ class Opener:
         spec = run.spec
         task = task_for(spec)
         device = choose_device(spec, self._placing.device)
-        data = self._open_data(task, spec)
+        checkpoint, loaded = self._newest_good(run, lease)
+        saved = None if loaded is None else loaded.index["metadata"]
+        data = self._open_data(task, spec, saved)
         notes = self._check_fingerprints(lease, data, device)
-        keeper = Keeper(Learner(spec, task, data, device), self._files)
+        keeper = Keeper(Learner(spec, task, data, device, saved), self._files)
         session = Session(store=self._store, run=run, lease=lease, keeper=keeper)
-        checkpoint = self._restore(session, keeper)
+        if loaded is not None:
+            session.load_state(keeper.restore(loaded))
+        elif run.warm_start is not None:
+            source = self._files.load(self._store.checkpoints.get(run.warm_start))
+            keeper.warm_start(source, inherit_optimizer=run.inherit_optimizer)
         session.replay(self._store.controls.history(run.id))
         learner = keeper.learner
         with self._store.write(lease) as write:
@@ -66,11 +72,11 @@ class Opener:
             write.progress(step=learner.progress.step, epoch=learner.progress.epoch, total_steps=learner.total_steps)
         return session
 
-    def _open_data(self, task: Task, spec: RunSpec) -> TaskData:
-        key = task.data_key(spec)
+    def _open_data(self, task: Task, spec: RunSpec, saved: Saved) -> TaskData:
+        key = task.data_key(spec, saved)
         data = self._data.get(key)
         if data is None:
-            data = self._data[key] = task.open_data(spec)
+            data = self._data[key] = task.open_data(spec, saved)
         return data
 
     def _check_fingerprints(self, lease: Lease, data: TaskData, device: torch.device) -> list[str]:
@@ -93,26 +99,19 @@ class Opener:
             if fixed[name] != now[name]
         ]
 
-    def _restore(self, session: Session, keeper: Keeper) -> Checkpoint | None:
-        """Load the newest good checkpoint, else the weights to start from; return the checkpoint."""
-        run = session.run
+    def _newest_good(self, run: Run, lease: Lease) -> tuple[Checkpoint, LoadedCheckpoint] | tuple[None, None]:
+        """Load the newest checkpoint that is not damaged; name those that are."""
         for checkpoint in self._store.checkpoints.list(run.id):
             if checkpoint.corrupt or not checkpoint.resumable:
                 continue
             try:
-                loaded = self._files.load(checkpoint)
+                return checkpoint, self._files.load(checkpoint)
             except (CorruptBlobError, NotFoundError) as error:
-                self._report_corrupt(session, checkpoint, error)
-                continue
-            session.load_state(keeper.restore(loaded))
-            return checkpoint
-        if run.warm_start is not None:
-            source = self._store.checkpoints.get(run.warm_start)
-            keeper.warm_start(self._files.load(source), inherit_optimizer=run.inherit_optimizer)
-        return None
+                self._report_corrupt(lease, checkpoint, error)
+        return None, None
 
-    def _report_corrupt(self, session: Session, checkpoint: Checkpoint, error: Exception) -> None:
+    def _report_corrupt(self, lease: Lease, checkpoint: Checkpoint, error: Exception) -> None:
         digest = error.digest if isinstance(error, CorruptBlobError) else ""
-        with self._store.write(session.lease) as write:
+        with self._store.write(lease) as write:
             write.corrupt(checkpoint.id, digest=digest, message=str(error))
             write.lines([f"{error}; going on from the checkpoint before it"])

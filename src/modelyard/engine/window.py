@@ -48,6 +48,8 @@ class Window:
     def take(self) -> tuple[float, float | None]:
         """Return the mean loss and gradient norm, and start the next window. Call ``flush`` first."""
         loss = math.fsum(self.losses) / len(self.losses)
-        norm = math.fsum(self.norms) / len(self.norms) if self.norms else None
+        # A step that the fp16 scaler skipped has no finite norm, and changed nothing.
+        finite = [norm for norm in self.norms if math.isfinite(norm)]
+        norm = math.fsum(finite) / len(finite) if finite else None
         self.losses, self.norms = [], []
         return loss, norm

@@ -74,6 +74,10 @@ class Problem(Protocol):
         ...
 
 
+Saved = Mapping[str, Any] | None
+"""``Problem.metadata`` as a checkpoint of the same run kept it, if there is one."""
+
+
 class Predictor(Protocol):
     """A trained model and what it needs to read a file."""
 
@@ -85,16 +89,19 @@ class Predictor(Protocol):
 class Task(Protocol):
     """Builds all of these from a run's config."""
 
-    def data_key(self, spec: RunSpec) -> str:
+    def data_key(self, spec: RunSpec, saved: Saved = None) -> str:
         """Equal keys mean that two runs can share one opened data set."""
         ...
 
-    def open_data(self, spec: RunSpec) -> TaskData:
+    def open_data(self, spec: RunSpec, saved: Saved = None) -> TaskData:
         """Open the data. Raises ``DataError`` or ``ConfigError``."""
         ...
 
-    def build(self, spec: RunSpec, data: TaskData) -> Problem:
-        """Build the model (initial weights from the global random state) and the parts around it."""
+    def build(self, spec: RunSpec, data: TaskData, saved: Saved = None) -> Problem:
+        """Build the model (initial weights from the global random state) and the parts around it.
+
+        With ``saved`` the weights are loaded afterwards, and nothing outside the checkpoint and the data is read.
+        """
         ...
 
     def predictor(self, spec: RunSpec, metadata: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Predictor:

@@ -3,6 +3,7 @@
 A batch only adds to lists on the device, without waiting for it; everything is worked out once, at the end.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from modelyard.domain.parts.metrics import (
     F1,
+    RECALL_PREFIX,
     Accuracy,
     AccuracyMacro,
     Auroc,
@@ -214,11 +216,8 @@ def _recall_per_class(_: RecallPerClass) -> Metric:
             found.top, found.targets, len(found.classes), average="none", validate_args=False
         )
         present = torch.bincount(found.targets, minlength=len(found.classes)) > 0
-        return {
-            f"recall/{name}": value
-            for name, value, known in zip(found.classes, values.tolist(), present.tolist(), strict=True)
-            if known
-        }
+        values = values.where(present, math.nan)
+        return {f"{RECALL_PREFIX}{name}": value for name, value in zip(found.classes, values.tolist(), strict=True)}
 
     return Metric(compute)
 

@@ -215,6 +215,36 @@ def test_watched_recall_must_be_of_a_class_that_exists() -> None:
         build("val_recall/seven")
 
 
+@pytest.mark.parametrize("field", ["checkpoint", "early_stopping"])
+def test_watched_recall_must_be_of_a_class_with_validation_samples(field: str) -> None:
+    # Five samples drawn from anywhere cannot cover ten classes.
+    data = {"source": "digits", "val_fraction": 5 / 1797, "stratify": False}
+
+    def build(name: str) -> None:
+        watching = {field: {"metric": f"val_recall/{name}"}}
+        spec = RunSpec.model_validate({"data": data, "metrics": ["recall_per_class"], "training": watching})
+        task = task_for(spec)
+        task.build(spec, task.open_data(spec))
+
+    plain = RunSpec.model_validate({"data": data})
+    opened = task_for(plain).open_data(plain)
+    drawn = set(opened.batch(SplitName.VAL, np.arange(opened.size(SplitName.VAL))).targets.tolist())
+    missing = min(set(range(10)) - drawn)
+    build(str(min(drawn)))
+    message = rf"training\.{field}\.metric: class '{missing}' has no validation sample, .* raise data\.val_fraction"
+    with pytest.raises(ConfigError, match=message):
+        build(str(missing))
+
+
+def test_early_stopping_needs_validation_data() -> None:
+    spec = RunSpec.model_validate(
+        {"data": {"source": "digits", "val_fraction": 0}, "training": {"early_stopping": {"metric": "val_loss"}}}
+    )
+    task = task_for(spec)
+    with pytest.raises(ConfigError, match=r"early_stopping: there is no validation data; set data\.val_fraction above"):
+        task.build(spec, task.open_data(spec))
+
+
 def test_wrong_combinations_of_model_and_data() -> None:
     for fields, message in (
         ({"model": {"name": "vit", "patch_size": 5}}, r"model\.patch_size: 5 does not divide the image size 8"),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from modelyard.domain.config import RunSpec
 from modelyard.tasks.image_classification.normalizer import Normalizer
-from modelyard.tasks.models import build_model
+from modelyard.tasks.models import rebuild_model
 from modelyard.tasks.preprocessing import Preprocessing, load_image
 
 
@@ -20,14 +20,14 @@ class ImagePredictor:
         self._classes: list[str] = metadata["classes"]
         self._preprocessing = Preprocessing.from_json(metadata["preprocessing"])
         self._normalizer = Normalizer(self._preprocessing)
-        self._model = build_model(
+        self._model = rebuild_model(
             spec.model,
             image_size=self._preprocessing.image_size,
             channels=self._preprocessing.channels,
             classes=self._classes,
+            metadata=metadata["model"],
         )
         self._model.load_state_dict(dict(weights))
-        self._model.eval()
 
     def predict(self, file: Path) -> Mapping[str, float]:
         """Return the probability of every class. Raises ``DataError`` for a file that cannot be read."""

@@ -12,7 +12,7 @@ from modelyard.tasks.base import Batch
 from modelyard.tasks.image_classification.normalizer import Normalizer
 from modelyard.tasks.losses import build_loss
 from modelyard.tasks.metrics import build_metrics
-from modelyard.tasks.models import build_model, model_metadata
+from modelyard.tasks.models import build_model, model_metadata, rebuild_model
 from modelyard.tasks.preprocessing import Preprocessing
 
 
@@ -27,7 +27,13 @@ class ImageProblem:
     """What prediction needs besides config and weights, as JSON: ``classes``, ``preprocessing``, ``model``."""
 
     def __init__(
-        self, spec: RunSpec, *, classes: Sequence[str], preprocessing: Preprocessing, class_counts: Sequence[int]
+        self,
+        spec: RunSpec,
+        *,
+        classes: Sequence[str],
+        preprocessing: Preprocessing,
+        class_counts: Sequence[int],
+        saved: Mapping[str, Any] | None = None,
     ) -> None:
         self._loss = build_loss(spec.loss, class_counts=class_counts)
         self._loss_device = torch.device("cpu")
@@ -36,9 +42,11 @@ class ImageProblem:
         self._metrics = build_metrics(spec.metrics, classes=classes)
         self._classes = len(classes)
         # Last, so that no other part can shift the random numbers of the initial weights.
-        self.model = build_model(
-            spec.model, image_size=preprocessing.image_size, channels=preprocessing.channels, classes=classes
-        )
+        shape = {"image_size": preprocessing.image_size, "channels": preprocessing.channels}
+        if saved is None:
+            self.model = build_model(spec.model, **shape, classes=classes)
+        else:
+            self.model = rebuild_model(spec.model, **shape, classes=classes, metadata=saved["model"])
         self.metadata = {
             "classes": list(classes),
             "preprocessing": preprocessing.to_json(),

@@ -41,7 +41,7 @@ def rebuild_model(
     """
     with torch.random.fork_rng(devices=[]):
         if isinstance(config, HuggingFace):
-            model: nn.Module = huggingface.rebuild(metadata["config"])
+            model: nn.Module = huggingface.rebuild(config, metadata["config"])
         else:
             model = build_model(config, image_size=image_size, channels=channels, classes=classes)
     return model.eval()

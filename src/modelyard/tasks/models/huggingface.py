@@ -32,17 +32,23 @@ def build(config: HuggingFace, *, image_size: int, channels: int, classes: Seque
             if config.pretrained
             else transformers.AutoModelForImageClassification.from_config(own)
         )
+    return _classifier(config, loaded)
+
+
+def rebuild(config: HuggingFace, own: Mapping[str, Any]) -> HuggingFaceClassifier:
+    """Build a model with random weights from what ``config_json`` returned; reads no file."""
+    with quiet():
+        return _classifier(
+            config,
+            transformers.AutoModelForImageClassification.from_config(transformers.AutoConfig.for_model(**own)),
+        )
+
+
+def _classifier(config: HuggingFace, loaded: Any) -> HuggingFaceClassifier:
     model = HuggingFaceClassifier(loaded.float())
     if config.freeze_backbone:
         model.freeze_backbone(unfreeze_last=config.unfreeze_last)
     return model
-
-
-def rebuild(config: Mapping[str, Any]) -> HuggingFaceClassifier:
-    """Build a model with random weights from what ``config_json`` returned."""
-    own = transformers.AutoConfig.for_model(**config)
-    with quiet():
-        return HuggingFaceClassifier(transformers.AutoModelForImageClassification.from_config(own).float())
 
 
 def _fit_images(config: HuggingFace, own: Any, *, image_size: int, channels: int) -> None:

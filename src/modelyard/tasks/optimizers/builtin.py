@@ -1,5 +1,6 @@
 """The optimizers that torch has: fused into one kernel where the device has one."""
 
+import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
@@ -21,13 +22,30 @@ def _groups(config: configs.OptimizerConfig, model: nn.Module) -> list[Group]:
 
 @OPTIMIZERS.register(configs.Sgd)
 def _sgd(config: configs.Sgd, *, model: nn.Module) -> Optimizer:
-    return SGD(
+    optimizer = SGD(
         _groups(config, model),
         lr=config.learning_rate,
         momentum=config.momentum,
         nesterov=config.nesterov,
         fused=can_fuse(model),
     )
+    _fill_momentum(optimizer)
+    # What is loaded may lack it: a parent that trained without momentum, or was saved before its first step.
+    optimizer.register_load_state_dict_post_hook(_fill_momentum)
+    return optimizer
+
+
+def _fill_momentum(optimizer: Optimizer) -> None:
+    """Begin with a momentum of zero, which makes the same first step as torch's own start (a copy of the gradient).
+
+    torch leaves it uninitialised when a gradient scaler skips the first fused step, and reads it in the next.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            if "momentum_buffer" not in optimizer.state[parameter]:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(
+                    parameter, memory_format=torch.preserve_format
+                )
 
 
 @OPTIMIZERS.register(configs.Adam)
