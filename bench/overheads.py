@@ -60,7 +60,10 @@ def lean_loop() -> Callable[[float], float]:
     pixels, labels = whole.inputs, whole.targets
     seed_everything(0)
     model = build_model(spec().model, image_size=16, channels=1, classes=[str(digit) for digit in range(10)])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
+    decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]  # norms and biases do not decay
+    groups = [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, fused=True)
     logged: list[float] = []
 
     def batches() -> Iterator[torch.Tensor]:

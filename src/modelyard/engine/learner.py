@@ -25,6 +25,11 @@ FILL_NEW_MEMORY = bool(os.environ.get("MODELYARD_FILL_NEW_MEMORY"))
 """Whether deterministic runs fill new tensors with NaN, to find kernels that read them before they are set."""
 
 
+MOST_BYTES_AT_ONCE = 1 << 20
+MOST_STEPS_AT_ONCE = 32
+"""How much is gathered ahead of its step, at most."""
+
+
 class Learner:
     """One configuration in training, on one device. Only an *active* learner may step or evaluate."""
 
@@ -51,6 +56,8 @@ class Learner:
         self.window = Window([], [])
         self.evaluation_loss = math.nan
         self._permutation: tuple[int, Indices] | None = None
+        self._ahead: dict[tuple[int, int], list[Batch]] = {}
+        self._steps_at_once = 1
         self._active = False
         self._build(saved)
 
@@ -103,7 +110,7 @@ class Learner:
         set_hyperparameters(self.optimizer, learning_rate=self.current_learning_rate(), weight_decay=self.weight_decay)
         if not self.model.training:  # setting it walks through every module
             self.model.train()
-        micro_batches = self.plan.step(self._epoch_permutation(), self.progress.step_in_epoch)
+        micro_batches = self._take_micro_batches()
         samples = sum(map(len, micro_batches))
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._backward(micro_batches, samples)
@@ -116,15 +123,14 @@ class Learner:
         self.window.add(loss, norm)
         return samples
 
-    def _backward(self, micro_batches: list[Indices], samples: int) -> Tensor:
+    def _backward(self, micro_batches: list[Batch], samples: int) -> Tensor:
         """Add up the gradients of the mean loss over all micro-batches; return that loss (scalar)."""
         parts = []
-        for indices in micro_batches:
-            batch = self._to_device(self.data.batch(SplitName.TRAIN, indices))
+        for batch in micro_batches:
             with autocast(self._config, self.device):
                 loss = self.problem.training_loss(self.model, batch, epoch=self.progress.epoch)
             if len(micro_batches) > 1:
-                loss = loss * (len(indices) / samples)
+                loss = loss * (len(batch) / samples)
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             parts.append(loss.detach())
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
@@ -134,6 +140,26 @@ class Learner:
             return None
         self.scaler.unscale_(self.optimizer)
         return clip_gradients(self._trainable, self._config.clip_norm)
+
+    def _take_micro_batches(self) -> list[Batch]:
+        """Return the micro-batches of the present step, on the device.
+
+        Small samples are gathered for several steps at once: the work of a gather hardly depends on its size.
+        """
+        position = (self.progress.epoch, self.progress.step_in_epoch)
+        if position not in self._ahead:
+            self._ahead = self._gather(*position)
+        return self._ahead.pop(position)
+
+    def _gather(self, epoch: int, first: int) -> dict[tuple[int, int], list[Batch]]:
+        last = min(first + self._steps_at_once, self.plan.steps_per_epoch)
+        permutation = self._epoch_permutation()
+        steps = [self.plan.step(permutation, step) for step in range(first, last)]
+        indices = np.concatenate([micro_batch for step in steps for micro_batch in step])
+        whole = self._to_device(self.data.batch(SplitName.TRAIN, indices))
+        self._steps_at_once = max(1, min(MOST_STEPS_AT_ONCE, MOST_BYTES_AT_ONCE * len(steps) // whole.inputs.nbytes))
+        parts = iter(_split(whole, [len(micro_batch) for step in steps for micro_batch in step]))
+        return {(epoch, first + place): [next(parts) for _ in step] for place, step in enumerate(steps)}
 
     def _epoch_permutation(self) -> Indices:
         if self._permutation is None or self._permutation[0] != self.progress.epoch:
@@ -234,6 +260,7 @@ class Learner:
             self.average.module.load_state_dict(dict(average))
             self.average.n_averaged.copy_(state["averaged_steps"])
         self.progress.load(state["progress"])
+        self._ahead = {}
         self.learning_rate = state["learning_rate"]
         self.weight_decay = state["weight_decay"]
         self._random = RandomState.from_state(state["random"])
@@ -267,3 +294,11 @@ class Learner:
             raise NonFiniteLossError(
                 step, f"the weights became NaN or infinite by step {step}; lower optimizer.learning_rate"
             )
+
+
+def _split(whole: Batch, sizes: list[int]) -> Iterator[Batch]:
+    start = 0
+    for size in sizes:
+        part = slice(start, start + size)
+        yield Batch(whole.inputs[part], whole.targets[part], whole.samples[part])
+        start += size
