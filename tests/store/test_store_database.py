@@ -225,3 +225,15 @@ def test_a_home_opened_with_another_empty_database_is_refused(home, empty_databa
         store.blobs.put([b"a checkpoint"])
     with pytest.raises(StoreError, match="MODELYARD_DATABASE_URL"):
         open_store(home, database_url=empty_database_url)
+
+
+def test_a_damaged_database_is_noticed(sqlite_store, home, sweep):
+    sweep(sqlite_store, 50)
+    assert sqlite_store.database.damage() == ""
+    sqlite_store.close()
+    path = home / "modelyard.db"
+    data = bytearray(path.read_bytes())
+    data[8192:12288] = b"\x55" * 4096
+    path.write_bytes(data)
+    with open_store(home) as store:
+        assert store.database.damage() != ""

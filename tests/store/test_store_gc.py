@@ -331,3 +331,17 @@ def test_beside_four_writers_for_ten_seconds(sqlite_store, sweep):
 def test_beside_four_writers_that_may_be_killed_for_minutes(sqlite_store, sweep):
     seconds = float(os.environ.get("MODELYARD_LONG_SECONDS", "300"))
     assert beside_four_writers(sqlite_store, sweep, seconds=seconds, kills=True) > 10
+
+
+def test_a_referenced_blob_that_is_gone_or_cut_short_is_named(store, claim, draft):
+    _, lease = claim(store)
+    saved = draft(store, 5)
+    with store.write(lease) as write:
+        write.checkpoint(saved, keep=1)
+    assert store.gc.missing() == []
+    digest = next(iter(saved.files.values())).digest
+    store.blobs.path(digest).chmod(0o600)
+    store.blobs.path(digest).write_bytes(b"")
+    assert store.gc.missing() == [digest]
+    store.blobs.path(digest).unlink()
+    assert store.gc.missing() == [digest]

@@ -11,6 +11,7 @@ from typing import IO
 from modelyard.agent.devices import missing_module_error
 from modelyard.domain.errors import ModelyardError
 from modelyard.domain.plan import Group
+from modelyard.store.home import translated_os_errors
 
 LAST_LINES = 5
 
@@ -91,7 +92,7 @@ class EngineCommand:
     extra: tuple[str, ...] = field(default=())
 
     def start(self, group: Group, log: Path) -> EngineProcess:
-        """Start one process for ``group``; its output goes to ``log``."""
+        """Start one process for ``group``; its output goes to ``log``. Raises ``StorageFullError``, ``StoreError``."""
         arguments = [
             sys.executable,
             "-m",
@@ -107,8 +108,10 @@ class EngineCommand:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         if self.database_url is not None:
             environment["MODELYARD_DATABASE_URL"] = self.database_url
-        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with log.open("ab") as output:
+        with translated_os_errors(log):
+            log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            output = log.open("ab")
+        with output:
             return EngineProcess(_spawn(arguments, environment, output), log)
 
 

@@ -1,14 +1,23 @@
 """Who works on a home right now."""
 
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from modelyard.domain.run import ACTIVE, Run
 from modelyard.store import Store, WorkerInfo
 
 AGENT = "agent"
 """The kind under which a supervisor registers in the store."""
+HEARTBEAT_SECONDS = 5.0
+"""How often an agent and an engine beat."""
+WATCH_SECONDS = HEARTBEAT_SECONDS + 1.0
+"""How long a process that cannot be known from here is watched for a beat."""
+_LOOK_SECONDS = 0.1
 
 
-def live_agents(store: Store) -> list[WorkerInfo]:
-    """Return the agents that are alive, or on another machine and not known to be dead."""
-    return [worker for worker in store.leases.workers() if worker.kind.startswith(AGENT) and worker.alive is not False]
+def is_agent(worker: WorkerInfo) -> bool:
+    """Whether a worker is an agent (the others are engines)."""
+    return worker.kind.startswith(AGENT)
 
 
 def takes_runs_of(worker: WorkerInfo, experiment_id: str) -> bool:
@@ -19,3 +28,48 @@ def takes_runs_of(worker: WorkerInfo, experiment_id: str) -> bool:
 def agent_kind(experiment_id: str | None) -> str:
     """Return the kind that an agent registers under: it names the one experiment it works on, if there is one."""
     return AGENT if experiment_id is None else f"{AGENT}:{experiment_id}"
+
+
+def live_agents(store: Store) -> list[WorkerInfo]:
+    """Return the agents that are known to be alive: processes of this machine."""
+    return [worker for worker in store.leases.workers() if is_agent(worker) and worker.alive is True]
+
+
+def find_agent(store: Store, experiment_id: str, *, say: Callable[[str], None]) -> WorkerInfo | None:
+    """Return an agent that trains the runs of this experiment, or None.
+
+    An agent on another host, or from before a restart, counts if its beat changes within ``WATCH_SECONDS``; only if
+    there is such a one does this wait, and it says so.
+    """
+    agents = [worker for worker in store.leases.workers() if is_agent(worker) and takes_runs_of(worker, experiment_id)]
+    alive = next((agent for agent in agents if agent.alive is True), None)
+    unknown = [agent for agent in agents if agent.alive is None]
+    if alive is not None or not unknown:
+        return alive
+    say(f"looking whether {' and '.join(describe(agent) for agent in unknown)} is alive")
+    return _first_to_beat(store, unknown)
+
+
+def unknown_holders(store: Store, runs: Collection[Run]) -> list[WorkerInfo]:
+    """Return the workers that hold some of ``runs`` and of which it cannot be known from here whether they live."""
+    held = {run.worker_id for run in runs if run.state in ACTIVE}
+    if not held:
+        return []
+    return [worker for worker in store.leases.workers() if worker.id in held and worker.alive is None]
+
+
+def describe(worker: WorkerInfo) -> str:
+    """Name a worker's process for people."""
+    return f"process {worker.pid} on {worker.host}"
+
+
+def _first_to_beat(store: Store, workers: Sequence[WorkerInfo]) -> WorkerInfo | None:
+    before = {worker.id: worker.beat for worker in workers}
+    deadline = time.monotonic() + WATCH_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+        left = [worker for worker in store.leases.workers() if worker.id in before]
+        beating = next((worker for worker in left if worker.beat != before[worker.id]), None)
+        if beating is not None or not left:
+            return beating
+    return None

@@ -1,22 +1,25 @@
 """Starts engine processes for the runs of a home, restarts those that die, and requeues what they held."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from modelyard.agent.devices import accelerators, cores
 from modelyard.agent.engine_process import EngineCommand, EngineProcess
-from modelyard.agent.presence import agent_kind
-from modelyard.domain.errors import ModelyardError
+from modelyard.agent.presence import HEARTBEAT_SECONDS, agent_kind
+from modelyard.domain.errors import FencedError, ModelyardError, SchemaVersionError, StorageFullError, StoreError
 from modelyard.domain.plan import Execution, Group, Plan
-from modelyard.domain.run import ACTIVE, RunState
+from modelyard.domain.run import ACTIVE, Run, RunState
 from modelyard.scheduler.planner import Wishes, make_plan
 from modelyard.store import LeaseObserver, Store
+from modelyard.store.home import translated_os_errors
 
 REAP_SECONDS = 1.0
-HEARTBEAT_SECONDS = 5.0
+MOST_COUNTED = 1000
+"""More runs than this need not be counted to decide whether there is work."""
 SHORT_LIFE_SECONDS = 10.0
 """A process that crashes sooner than this after its start is started again only after a growing pause."""
 LONGEST_PAUSE_SECONDS = 30.0
@@ -59,13 +62,16 @@ class Supervisor:
         processes: int | None = None,
         slots: int | None = None,
     ) -> None:
-        self.plan = Plan(groups=())
         self._store = store
         self._experiment_id = experiment_id
         self._wishes = Wishes(execution=execution, processes=processes, slots=slots)
         self._observer = LeaseObserver()
         self._places: list[_Place] = []
+        self._planned: set[str] = set()
+        self._devices: tuple[str, ...] | None = None
         self._worker_id: str | None = None
+        self._started = False
+        self._refused = False
         self._launches = 0
         self._message = ""
         self._next_reap = 0.0
@@ -79,32 +85,38 @@ class Supervisor:
     ) -> None:
         self.stop()
 
+    @property
+    def plan(self) -> Plan:
+        """One group for each process that there may be; each group's reason is of the time when it was planned."""
+        return Plan(groups=tuple(place.group for place in self._places))
+
     # Working.
 
     def start(self) -> None:
         """Requeue what dead processes held, make the plan, and start its processes."""
-        self._worker_id = self._store.leases.register(kind=agent_kind(self._experiment_id))
-        self._store.leases.reap(self._observer)
+        self._started = True
         self.poll()
 
     def poll(self) -> SupervisorStatus:
-        """Look after everything once; call it at least twice a second. Raises ``MissingExtraError`` without torch."""
+        """Look after everything once; call it at least twice a second. Raises ``MissingExtraError`` without torch.
+
+        A home that refuses to be written (a full disk) is told in the status and tried again; engines go on meanwhile.
+        """
         now = time.monotonic()
         for place in self._places:
             self._look_after(place, now)
-        if now >= self._next_reap:
+        if now >= self._next_reap and self._started:
             self._next_reap = now + REAP_SECONDS
-            self._store.leases.reap(self._observer)
-        if now >= self._next_beat and self._worker_id is not None:
-            self._next_beat = now + HEARTBEAT_SECONDS
-            self._store.leases.heartbeat(self._worker_id)
-        queued = self._count({RunState.QUEUED})
-        if queued:
-            self._staff(queued, now)
+            with self._patience():
+                self._keep_leases(now)
+        queued = self._list({RunState.QUEUED}, limit=MOST_COUNTED)
+        if queued and self._worker_id is not None and not self._refused:
+            with self._patience():
+                self._staff(queued, now)
         running = self._engines()
         return SupervisorStatus(
             processes=tuple(engine.pid for engine in running),
-            idle=not running and not queued and not self._count(ACTIVE),
+            idle=not running and not queued and not self._list(ACTIVE, limit=1),
             message=self._message,
         )
 
@@ -125,33 +137,84 @@ class Supervisor:
                 place.engine.wait()
                 place.engine.close()
                 place.engine = None
-        if self._worker_id is not None:
-            self._store.leases.reap(self._observer)
-            self._store.leases.unregister(self._worker_id)
-            self._worker_id = None
+        worker_id, self._worker_id, self._started = self._worker_id, None, False
+        # What cannot be written now is found by the next agent: these processes are known to be dead.
+        if worker_id is not None:
+            with suppress(StoreError):
+                self._store.leases.reap(self._observer)
+            with suppress(StoreError):
+                self._store.leases.unregister(worker_id)
+
+    # The home.
+
+    def _keep_leases(self, now: float) -> None:
+        """Beat, and requeue what dead processes held. After a refusal, both must succeed before processes start."""
+        if self._refused or now >= self._next_beat:
+            self._beat()
+            self._next_beat = now + HEARTBEAT_SECONDS
+        self._store.leases.reap(self._observer)
+        if self._refused:
+            self._refused = False
+            self._message = "the home can be written again"
+
+    def _beat(self) -> None:
+        """Show that this agent is alive; the first time, and after it was taken for dead, as a new worker."""
+        try:
+            if self._worker_id is not None:
+                self._store.leases.heartbeat(self._worker_id)
+        except FencedError:
+            self._worker_id = None  # stopped with Ctrl-Z, for example; the engines speak for themselves
+        if self._worker_id is None:
+            self._worker_id = self._store.leases.register(kind=agent_kind(self._experiment_id))
+
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Put off what the home refuses now, and say so; a newer schema will never be right."""
+        try:
+            yield
+        except SchemaVersionError:
+            raise
+        except StoreError as error:
+            if not self._refused:  # once, not with every change of the number of bytes left
+                then = "runs wait for space" if isinstance(error, StorageFullError) else "trying again"
+                self._message = f"{error}; {then}"
+            self._refused = True
+            self._observer = LeaseObserver()  # nobody could beat meanwhile, so that silence proves nothing
 
     # Processes.
 
-    def _staff(self, queued: int, now: float) -> None:
-        """Start processes for queued runs in places that are free."""
-        if not self._places:
+    def _staff(self, queued: Collection[Run], now: float) -> None:
+        """Start processes for queued runs in places that are free; plan again when there are new runs."""
+        if any(run.id not in self._planned for run in queued):
             self._make_places()
+        waiting = len(queued)
         for place in self._places:
-            if queued <= 0:
+            if waiting <= 0:
                 return
             if place.engine is None and now >= place.start_after:
                 self._launch(place, now)
-                queued -= place.group.slots
+                waiting -= place.group.slots
 
     def _make_places(self) -> None:
-        unfinished = self._store.runs.list(experiment_id=self._experiment_id, states={RunState.QUEUED, *ACTIVE})
-        self.plan = make_plan(unfinished, cores=cores(), devices=accelerators(), wishes=self._wishes)
-        self._places = [_Place(group) for group in self.plan.groups]
+        """Plan for all unfinished runs. Places are added and never taken away; those with a process stay as they are.
+
+        A run can be new: cloned, resumed, or of another experiment.
+        """
+        unfinished = self._list({RunState.QUEUED, *ACTIVE})
+        if self._devices is None:
+            self._devices = accelerators()
+        plan = make_plan(unfinished, cores=cores(), devices=self._devices, wishes=self._wishes)
+        for place, group in zip(self._places, plan.groups, strict=False):
+            if place.engine is None:
+                place.group = group
+        self._places += [_Place(group) for group in plan.groups[len(self._places) :]]
+        self._planned |= {run.id for run in unfinished}
 
     def _launch(self, place: _Place, now: float) -> None:
         home = self._store.home
         self._launches += 1
-        log = home.worker_log(f"{self._worker_id}-{self._launches}")
+        with translated_os_errors(home.path):
+            log = home.worker_log(f"{self._worker_id}-{self._launches}")
         command = EngineCommand(
             home=home.path, database_url=self._store.database_url, experiment_id=self._experiment_id
         )
@@ -172,11 +235,12 @@ class Supervisor:
         if startup_error is not None:
             raise startup_error
         self._message = engine.describe_end()
-        self._note_crash(engine.pid)
+        with self._patience():
+            self._note_crash(engine.pid)
         place.crashes = place.crashes + 1 if now - place.started_at < SHORT_LIFE_SECONDS else 1
-        if place.crashes > MOST_SHORT_LIVES:
+        if place.crashes > MOST_SHORT_LIVES and not self._store.home.is_nearly_full():
             raise ModelyardError(f"{self._message}; it ended so {place.crashes} times in a row, see {engine.log.name}")
-        place.start_after = now + min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** (place.crashes - 1))
+        place.start_after = now + min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(place.crashes - 1, MOST_SHORT_LIVES))
         self._next_reap = 0.0
 
     def _note_crash(self, pid: int) -> None:
@@ -187,5 +251,5 @@ class Supervisor:
     def _engines(self) -> Sequence[EngineProcess]:
         return [place.engine for place in self._places if place.engine is not None and place.engine.exit_code() is None]
 
-    def _count(self, states: frozenset[RunState] | set[RunState]) -> int:
-        return len(self._store.runs.list(experiment_id=self._experiment_id, states=states, limit=1000))
+    def _list(self, states: Collection[RunState], *, limit: int | None = None) -> list[Run]:
+        return self._store.runs.list(experiment_id=self._experiment_id, states=states, limit=limit)

@@ -1,21 +1,25 @@
 """Starts a new run from an existing one."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modelyard.api.checkpoints import find_checkpoint
 from modelyard.api.edits import Change, apply_edits, difference
-from modelyard.api.operations import DEFAULT_TIMEOUT, wait_for
+from modelyard.api.operations import DEFAULT_TIMEOUT, settle, wait_for
 from modelyard.domain.checkpoint import Checkpoint
 from modelyard.domain.config import RunSpec
 from modelyard.domain.control import OpStatus, Save, Tune
-from modelyard.domain.errors import ConfigError, ConflictError, UserError
+from modelyard.domain.errors import ConfigError, ConflictError, NotFoundError, UserError
 from modelyard.domain.run import Run, RunState
-from modelyard.store import Store
+from modelyard.store import LeaseObserver, Store
 
 _NOT_STRUCTURE = frozenset({"dropout", "activation", "freeze_backbone", "unfreeze_last", "pretrained"})
 """Fields of a model that may differ between a checkpoint and the run that starts from its weights."""
+_TRIES = 10
+"""How often a checkpoint is looked for again that a newer one replaced before the clone could hold it."""
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -44,17 +48,28 @@ def clone(
     if inherit_optimizer and warm_start is None:
         raise UserError("--inherit-optimizer takes the optimizer state of a checkpoint; add --warm-start")
     spec, _ = apply_edits(tuned_spec(store, parent), edits)
-    checkpoint = None if warm_start is None else find_warm_start(store, parent, warm_start, actor=actor)
-    if checkpoint is not None:
+    if warm_start is None:
+        run = store.runs.clone(parent.id, spec, priority=priority, actor=actor)
+        return Cloned(run, difference(parent.spec, spec))
+    if warm_start == "last":
+        _bring_up_to_date(store, parent, actor)
+    for left in reversed(range(_TRIES)):
+        checkpoint = find_checkpoint(store, parent.id, warm_start)
         _check_fits(store.runs.get(checkpoint.run_id).spec, spec, checkpoint, inherit_optimizer)
-    run = store.runs.clone(
-        parent.id,
-        spec,
-        warm_start=None if checkpoint is None else checkpoint.id,
-        inherit_optimizer=inherit_optimizer,
-        priority=priority,
-        actor=actor,
-    )
+        try:
+            run = store.runs.clone(
+                parent.id,
+                spec,
+                warm_start=checkpoint.id,
+                inherit_optimizer=inherit_optimizer,
+                priority=priority,
+                actor=actor,
+            )
+        except NotFoundError:  # a run in training keeps only its newest ones: take the one that replaced it
+            if not left:
+                raise
+        else:
+            break
     return Cloned(run, difference(parent.spec, spec))
 
 
@@ -72,11 +87,20 @@ def tuned_spec(store: Store, run: Run) -> RunSpec:
     return apply_edits(run.spec, edits)[0]
 
 
-def find_warm_start(store: Store, parent: Run, which: str, *, actor: str) -> Checkpoint:
-    """Find the checkpoint to start from; a run in training is asked to save one now for ``last``."""
-    if which == "last" and parent.state is RunState.RUNNING:
+def _bring_up_to_date(store: Store, parent: Run, actor: str) -> None:
+    """Have the newest checkpoint be the weights as of now: a run in training saves, one that is about to pause has to.
+
+    Raises ``ConflictError`` if that takes too long.
+    """
+    if parent.state is RunState.RUNNING:
         _save_now(store, parent, actor)
-    return find_checkpoint(store, parent.id, which)
+    observer = LeaseObserver()
+    deadline = time.monotonic() + DEFAULT_TIMEOUT
+    while (state := store.runs.get(parent.id).state) in {RunState.PAUSING, RunState.STOPPING}:
+        if time.monotonic() >= deadline:
+            raise ConflictError(f"run {parent.name} is still {state.value} after {DEFAULT_TIMEOUT:.0f} s; try again")
+        time.sleep(_POLL_SECONDS)
+        settle(store, observer)
 
 
 def _save_now(store: Store, parent: Run, actor: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from modelyard._version import __version__
 from modelyard.agent.devices import cores, probe_machine
+from modelyard.agent.presence import describe, is_agent
 from modelyard.domain.errors import ModelyardError
 from modelyard.store import LeaseObserver, Store, open_store
 
@@ -55,19 +56,39 @@ def _check_home(store: Store) -> Iterator[Check]:
     verdict = Verdict.WARNING if space.free < LOW_SPACE_BYTES else Verdict.OK
     hint = "; free some: modelyard gc" if verdict is Verdict.WARNING else ""
     yield Check("disk", verdict, f"{space.free / 1024**3:.1f} GiB of {space.total / 1024**3:.1f} GiB free{hint}")
+    yield from _check_records(store)
     yield from _check_workers(store)
+
+
+def _check_records(store: Store) -> Iterator[Check]:
+    damage = store.database.damage()
+    if damage:
+        yield Check("database", Verdict.PROBLEM, f"damaged ({damage}); restore it from a backup")
+        return
+    missing = store.gc.missing()
+    if missing:
+        message = (
+            f"{len(missing)} stored files are missing or cut short, such as {missing[0]}; restore them"
+        )
+        yield Check("blobs", Verdict.PROBLEM, f"{message}, or train those runs again")
 
 
 def _check_workers(store: Store) -> Iterator[Check]:
     dead = [worker for worker in store.leases.workers() if worker.alive is False]
     lost = store.leases.reap(LeaseObserver())
-    alive = store.leases.workers()
     if dead:
         runs = f"; given back: {', '.join(run.name for run in lost)}" if lost else ""
         pids = ", ".join(str(worker.pid) for worker in dead)
         yield Check("dead workers", Verdict.WARNING, f"{len(dead)} processes ended without a word (pid {pids}){runs}")
-    agents = [worker for worker in alive if worker.kind.startswith("agent")]
-    yield Check("workers", Verdict.OK, f"{len(agents)} agents and {len(alive) - len(agents)} engines at work")
+    workers = store.leases.workers()
+    unknown = [describe(worker) for worker in workers if worker.alive is None]
+    if unknown:
+        message = f"{', '.join(unknown)} cannot be known from here (another host, or before a restart)"
+        hint = "if they are gone, their runs go on with: modelyard resume"
+        yield Check("unknown workers", Verdict.WARNING, f"{message}; {hint}")
+    alive = [worker for worker in workers if worker.alive is True]
+    agents = sum(is_agent(worker) for worker in alive)
+    yield Check("workers", Verdict.OK, f"{agents} agents and {len(alive) - agents} engines at work")
 
 
 def _check_devices() -> Iterator[Check]:

@@ -1,18 +1,19 @@
 """Control operations on several runs at once: request, then wait for what became of each."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from modelyard.agent.presence import unknown_holders
 from modelyard.api.targets import Target, find_target
 from modelyard.domain.control import ControlOp, ControlRecord, OpStatus, Pause, Resume, SetPriority, Stop, Tune
 from modelyard.domain.errors import ConflictError, NotFoundError
 from modelyard.domain.run import ACTIVE, Run, RunState
 from modelyard.store import LeaseObserver, Store
 
-DEFAULT_TIMEOUT = 30.0
-"""Seconds that a request waits for its acknowledgement."""
+DEFAULT_TIMEOUT = 35.0
+"""Seconds that a request waits for its acknowledgement; longer than a dead process on another host can seem alive."""
 
 _POLL_SECONDS = 0.02
 
@@ -56,12 +57,13 @@ def request(
     Waits up to ``timeout`` seconds (0: not at all) until the engines have acknowledged. A run that cannot do it gets
     ``REFUSED``, and the others go on. Raises ``NotFoundError`` before anything is asked.
     """
-    settle(store)
+    observer = LeaseObserver()
+    settle(store, observer)
     outcomes: dict[str, Outcome] = {}
     for target in [find_target(store, ref) for ref in refs]:
         for run in target.runs:
             outcomes.setdefault(run.id, _ask(store, target, run, op, actor))
-    return _wait(store, list(outcomes.values()), timeout)
+    return _wait(store, list(outcomes.values()), timeout, observer)
 
 
 def request_runs(store: Store, runs: Iterable[Run], op: ControlOp, *, actor: str) -> list[Outcome]:
@@ -70,17 +72,36 @@ def request_runs(store: Store, runs: Iterable[Run], op: ControlOp, *, actor: str
     return [_ask(store, target, run, op, actor) for run in target.runs if run.state in _APPLIES_TO[op.kind]]
 
 
-def settle(store: Store) -> None:
-    """Give back the runs of processes that died, so that no list shows them as running."""
-    store.leases.reap(LeaseObserver())
+def settle(store: Store, observer: LeaseObserver | None = None) -> None:
+    """Give back the runs of processes that died, so that no list shows them as running.
+
+    Whoever calls this again and again passes the same ``observer``: a process that cannot be known from here (another
+    host, before a restart) is found dead only by one who has watched it for 30 seconds.
+    """
+    store.leases.reap(observer or LeaseObserver())
 
 
-def wait_for(store: Store, record: ControlRecord, *, timeout: float) -> ControlRecord:
+def settle_unknown(store: Store, runs: Collection[Run]) -> None:
+    """Wait until each process that holds some of ``runs`` and cannot be known from here has beaten or is given up."""
+    observer = LeaseObserver()
+    beats = {worker.id: worker.beat for worker in unknown_holders(store, runs)}
+    deadline = time.monotonic() + DEFAULT_TIMEOUT
+    while beats and time.monotonic() < deadline:
+        settle(store, observer)
+        now = {worker.id: worker.beat for worker in store.leases.workers()}
+        beats = {worker_id: beat for worker_id, beat in beats.items() if now.get(worker_id) == beat}
+        time.sleep(_POLL_SECONDS)
+
+
+def wait_for(
+    store: Store, record: ControlRecord, *, timeout: float, observer: LeaseObserver | None = None
+) -> ControlRecord:
     """Wait until an operation is no longer pending, at most ``timeout`` seconds; return it as it is then."""
+    observer = observer or LeaseObserver()
     deadline = time.monotonic() + timeout
     while record.status is OpStatus.PENDING and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-        settle(store)
+        settle(store, observer)
         record = store.controls.get(record.id)
     return record
 
@@ -109,17 +130,18 @@ def _meant_for(op: ControlOp) -> frozenset[RunState]:
     return states | {RunState.COMPLETED} if isinstance(op, Tune) and op.epochs is not None else states
 
 
-def _wait(store: Store, outcomes: Sequence[Outcome], timeout: float) -> list[Outcome]:
+def _wait(store: Store, outcomes: Sequence[Outcome], timeout: float, observer: LeaseObserver) -> list[Outcome]:
     deadline = time.monotonic() + timeout
-    return [_waited(store, outcome, deadline) for outcome in outcomes]
+    return [_waited(store, outcome, deadline, observer) for outcome in outcomes]
 
 
-def _waited(store: Store, outcome: Outcome, deadline: float) -> Outcome:
+def _waited(store: Store, outcome: Outcome, deadline: float, observer: LeaseObserver) -> Outcome:
     if outcome.result is Result.PENDING and outcome.op_id is not None:
         record = store.controls.get(outcome.op_id)
         # A run that does not train now (a tune of a paused one) will not acknowledge while we wait.
         if store.runs.get(outcome.run.id).state in ACTIVE:
-            record = wait_for(store, record, timeout=max(0.0, deadline - time.monotonic()))
+            left = max(0.0, deadline - time.monotonic())
+            record = wait_for(store, record, timeout=left, observer=observer)
         outcome = _outcome(outcome.run, record)
     return replace(outcome, run=_fresh(store, outcome.run))
 

@@ -4,17 +4,18 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import FrameType
 from typing import Protocol
 
 from modelyard.agent.supervisor import Supervisor
-from modelyard.api.operations import request_runs, settle
+from modelyard.api.operations import request_runs, settle, settle_unknown
 from modelyard.api.progress import ProgressReader, Snapshot
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Pause, Resume
+from modelyard.domain.errors import StorageFullError, StoreError
 from modelyard.domain.events import Event
 from modelyard.domain.plan import Execution, Plan
 from modelyard.domain.run import ACTIVE, Experiment, RunState
@@ -52,7 +53,7 @@ class View(Protocol):
     """Shows the progress of an experiment."""
 
     def planned(self, plan: Plan) -> None:
-        """Show how the runs will be trained; called once, first."""
+        """Show how the runs will be trained; called first, and again when a process was added."""
         ...
 
     def update(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
@@ -87,6 +88,8 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
         settle(store)
         for experiment in store.experiments.list(project=sweep.project):
             if experiment.sweep_hash == sweep.hash:
+                pausing = store.runs.list(experiment_id=experiment.id, states={RunState.PAUSING})
+                settle_unknown(store, pausing)
                 runs = store.runs.list(experiment_id=experiment.id)
                 if any(run.state in ACTIVE or run.state in {RunState.QUEUED, RunState.PAUSED} for run in runs):
                     paused = [run for run in runs if run.state is RunState.PAUSED]
@@ -111,11 +114,15 @@ def train_experiment(store: Store, experiment: Experiment, *, resources: Resourc
     ):
         view.update(reader.read(curves=False), ())  # what was there before: a view tells news from it
         supervisor.start()
-        view.planned(supervisor.plan)
+        plan = supervisor.plan
+        view.planned(plan)
         pausing = False
         said = ""
         while True:
             status = supervisor.poll()
+            if supervisor.plan != plan:
+                plan = supervisor.plan
+                view.planned(plan)
             if status.message != said:
                 said = status.message
                 view.say(said)
@@ -126,14 +133,16 @@ def train_experiment(store: Store, experiment: Experiment, *, resources: Resourc
                 return Ending.TERMINATED
             if signals.interrupts > 1:
                 supervisor.kill()
-                settle(store)
+                with suppress(StoreError):  # a full disk must not keep the engines from being killed, nor us
+                    settle(store)
                 return Ending.KILLED
             if signals.interrupts == 1 and not pausing:
                 pausing = True
                 view.say("pausing all runs; press Ctrl-C again to end at once (runs go on from their last checkpoint)")
             if pausing:
                 # Also runs that were queued again meanwhile (a lost process) are asked.
-                request_runs(store, store.runs.list(experiment_id=experiment.id), Pause(), actor=actor)
+                with suppress(StorageFullError):  # the supervisor says it; asked again at the next look
+                    request_runs(store, store.runs.list(experiment_id=experiment.id), Pause(), actor=actor)
             if status.idle:
                 return Ending.PAUSED if pausing else Ending.IDLE
             time.sleep(_REFRESH_SECONDS)

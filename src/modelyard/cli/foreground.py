@@ -33,10 +33,11 @@ SlotsOption = Annotated[
 
 
 def run_in_foreground(store: Store, experiment: Experiment, resources: Resources, *, as_json: bool) -> None:
-    """Train with a view, print how it ended, and raise ``RunFailedError`` if a run failed.
+    """Train with a view, print how it ended, and raise ``RunFailedError`` if a run failed meanwhile.
 
     Ends the process with 130 after a second Ctrl-C and with 143 after SIGTERM.
     """
+    failed_before = {run.id for run in store.runs.list(experiment_id=experiment.id, states={RunState.FAILED})}
     with _view(as_json) as view:
         ending = train_experiment(store, experiment, resources=resources, view=view, actor=actor())
     runs = store.runs.list(experiment_id=experiment.id)
@@ -49,7 +50,7 @@ def run_in_foreground(store: Store, experiment: Experiment, resources: Resources
         raise typer.Exit(KILLED)
     if ending is Ending.TERMINATED:
         raise typer.Exit(TERMINATED)
-    failed = [run for run in runs if run.state is RunState.FAILED]
+    failed = [run for run in runs if run.state is RunState.FAILED and run.id not in failed_before]
     if failed and not as_json:
         raise RunFailedError(_failures(failed))
     if failed:

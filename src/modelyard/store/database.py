@@ -101,6 +101,14 @@ class Database:
                 "MODELYARD_DATABASE_URL to the server that this home was used with. Nothing was changed."
             )
 
+    def damage(self) -> str:
+        """Return what is wrong with the file, or an empty string; a server looks after its own."""
+        if not self.is_sqlite:
+            return ""
+        with self.read() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(3)").scalars().all()
+        return "" if found == ["ok"] else "; ".join(found)
+
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()

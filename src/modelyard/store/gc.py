@@ -12,10 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import select
+
 from modelyard.domain.events import GarbageCollected
 from modelyard.store import eventfeed, pins, temporary
 from modelyard.store.database import Database
 from modelyard.store.home import Home, translated_os_errors
+from modelyard.store.schema import blob_refs
 from modelyard.store.usage import StorageUsage, usage
 
 _NAME = re.compile(r"[0-9a-f]{64}")  # what is called otherwise is not ours to delete
@@ -72,6 +75,12 @@ class GarbageCollector:
                 eventfeed.append(connection, payload, actor=actor)
         return report
 
+    def missing(self) -> list[str]:
+        """Return the digests that something refers to and whose file is gone or has another size."""
+        with self._database.read() as connection:
+            referenced = connection.execute(select(blob_refs.c.digest, blob_refs.c.size).distinct()).all()
+        return [row.digest for row in referenced if not _has_size(self._path(row.digest), row.size)]
+
     def usage(self) -> StorageUsage:
         """Return what the bytes on the disk are for."""
         with self._database.read() as connection, translated_os_errors(self._home.blobs):
@@ -99,6 +108,13 @@ class GarbageCollector:
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest.removeprefix("sha256:")
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
 
 
 def _freed(paths: Iterable[Path], *, dry_run: bool) -> list[int]:

@@ -12,7 +12,7 @@ from modelyard.api.progress import is_over
 from modelyard.cli.context import Json, open_home
 from modelyard.cli.output import local_time, plain
 from modelyard.cli.runs.show import RunArgument
-from modelyard.store import Store
+from modelyard.store import LeaseObserver, Store
 from modelyard.store.logs import LogLine
 
 _POLL_SECONDS = 0.2
@@ -37,9 +37,10 @@ def logs(
             _print(newest, times=times, as_json=as_json)
             after = newest[-1].number if newest else 0
         after = _print_after(store, found.id, after, times=times, as_json=as_json)
+        observer = LeaseObserver()
         while follow:
             # The state is read before the lines, so that lines written just before the end are not missed.
-            settle(store)
+            settle(store, observer)
             over = is_over(store.runs.get(found.id))
             after = _print_after(store, found.id, after, times=times, as_json=as_json)
             if over:

@@ -41,7 +41,7 @@ class CheckpointConfig(Config):
     """When checkpoints are saved, which is the best, and how many are kept."""
 
     every_seconds: Annotated[float, Field(gt=0)] = 60.0
-    """Longest time in training between two checkpoints."""
+    """Longest time between two checkpoints; what is lost with a process is at most that much."""
     every_steps: Annotated[int, Field(ge=1)] | None = None
     """Also save after every so many optimizer steps."""
     keep: Annotated[int, Field(ge=1)] = 2

@@ -1,0 +1,105 @@
+"""A home, runs for real engines, and a disk that can be filled."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from modelyard.domain.config import RunSpec, SweepSpec
+from modelyard.domain.run import Run
+from modelyard.store import Store, open_store, schema
+
+PATIENCE_SECONDS = 60.0
+
+
+class SmallDisk:
+    """A tmpfs that can be filled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fill(self) -> None:
+        """Leave no byte."""
+        with (self.path / "ballast").open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"\0" * 4096)
+            except OSError:
+                return
+
+    def empty(self) -> None:
+        (self.path / "ballast").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    path = tmp_path / "disk"
+    path.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(path)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a tmpfs is not permitted here")
+    yield SmallDisk(path)
+    subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    with open_store(home) as opened:
+        yield opened
+
+
+@pytest.fixture
+def small_spec() -> Callable[[int], RunSpec]:
+    """Build a spec of so many quick epochs."""
+
+    def build(epochs: int) -> RunSpec:
+        training = {"epochs": epochs, "batch_size": 16, "checkpoint": {"every_steps": 20}}
+        return RunSpec.model_validate({"data": {"source": "digits", "max_per_class": 20}, "training": training})
+
+    return build
+
+
+@pytest.fixture
+def queue_run(store: Store, small_spec: Callable[[int], RunSpec]) -> Callable[[int], Run]:
+    """Queue one run of so many epochs as an experiment of its own."""
+
+    def queue(epochs: int) -> Run:
+        experiment = store.experiments.create(SweepSpec(name="test"), [small_spec(epochs)], actor="test")
+        return store.runs.list(experiment_id=experiment.id)[0]
+
+    return queue
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """Wait for a condition; ``poll`` is called meanwhile."""
+
+    def wait(condition: Callable[[], object], poll: Callable[[], object] = lambda: None) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, "it took too long"
+            poll()
+            time.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def put_elsewhere(store: Store) -> Callable[[str], None]:
+    """Make a worker look as if it ran on another host."""
+
+    def put(worker_id: str) -> None:
+        workers = schema.workers
+        with store.database.write() as connection:
+            connection.execute(workers.update().where(workers.c.id == worker_id).values(host="elsewhere"))
+
+    return put
