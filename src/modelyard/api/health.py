@@ -67,9 +67,7 @@ def _check_records(store: Store) -> Iterator[Check]:
         return
     missing = store.gc.missing()
     if missing:
-        message = (
-            f"{len(missing)} stored files are missing or cut short, such as {missing[0]}; restore them"
-        )
+        message = f"{len(missing)} stored files are missing or cut short, such as {missing[0]}; restore them"
         yield Check("blobs", Verdict.PROBLEM, f"{message}, or train those runs again")
 
 
