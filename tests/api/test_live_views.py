@@ -123,7 +123,7 @@ def test_a_small_terminal_shows_what_is_worth_seeing(watched: Collector) -> None
     assert [row.run.name for row in shown] == ["r-0", "r-10", "r-11", "r-12"]
     snapshot = Snapshot(name="digits", rows=tuple(rows(states, watched)), elapsed=1.0, eta_seconds=None)
     text = screen(snapshot, height=11)
-    assert "… and 14 more: modelyard runs list --experiment digits" in text
+    assert "… and 12 more: modelyard runs list --experiment digits" in text
     assert len(text.splitlines()) <= 11
 
 
@@ -197,3 +197,27 @@ def test_a_chart_puts_points_where_they_belong() -> None:
     assert lines[-1] == "● a"
     assert draw([Curve("a", [1.0], [float("nan")])], width=20, height=3) == ["no finite values"]
     assert "●" in draw([Curve("a", [5.0], [2.0])], width=20, height=3)[2]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 130, 160])
+def test_a_narrow_terminal_shortens_neither_run_nor_state_nor_epoch(watched: Collector, width: int) -> None:
+    from dataclasses import replace
+
+    one = watched.snapshots[-1].rows[0]
+    reason = Reason(code=ReasonCode.ERROR, message="the loss became nan; lower optimizer.learning_rate, " + "and " * 20)
+    shown = []
+    for number, state in enumerate(RunState, start=1):
+        run = replace(one.run, id=str(number), name=f"digits-{number + 90}", state=state, reason=reason, epoch=19)
+        curve = tuple(float(value) for value in range(24))
+        shown.append(replace(one, run=run, epochs=20, curve=curve, samples_per_second=12345.0, eta_seconds=3725.0))
+    text = screen(Snapshot(name="digits", rows=tuple(shown), elapsed=1.0, eta_seconds=None), width=width, height=40)
+    lines = text.splitlines()
+    for row in shown:
+        found = [line for line in lines if re.match(rf"{row.run.name} +{row.run.state.value} .*\b19/20", line)]
+        assert len(found) == 1, text
+        assert "…" not in found[0] or width >= 130, text
+        if width >= 60:
+            assert f" {row.value:.4g} " in found[0], "the metric goes last"
+    assert max(map(len, lines)) <= width
+    assert "digits-98: the loss became nan" in " ".join(text.split()) or width >= 130
+    assert ("samples/s" in text, "train loss" in text) == (width >= 130, width >= 80)

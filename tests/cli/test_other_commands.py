@@ -193,6 +193,9 @@ def test_predict_uses_the_checkpoint_that_is_named(
         ]
 
     monkeypatch.setattr("modelyard.cli.predict.predict_files", predict)
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "bad.png"):
+        Path(name).touch()
     best = store.checkpoints.find(store.runs.get("digits-1").id, "best")
     assert trained("predict", "a.png", "--run", "digits-1").out.splitlines()[1].split() == [
         "a.png", "cat", "90.0%", "dog", "10.0%"

@@ -6,13 +6,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from modelyard.api.comparison import Comparison, compare
+from modelyard.api.datacheck import check_runs
 from modelyard.api.edits import apply_sweep_edits
-from modelyard.api.export import Format, export_metrics
+from modelyard.api.export import Format, choose_format, export_metrics
 from modelyard.api.notebook import NotebookView, in_notebook
 from modelyard.api.operations import DEFAULT_TIMEOUT, Outcome, request, settle
 from modelyard.api.run import Run
 from modelyard.api.selection import select_runs
-from modelyard.api.sweepfile import expand_at, read_sweep
+from modelyard.api.sweepfile import expand_at, read_sweep, sweep_from_mapping
 from modelyard.api.training import Ending, NoView, Resources, View, create, train_experiment
 from modelyard.api.waiting import wait_until_over
 from modelyard.api.who import actor
@@ -47,10 +48,12 @@ class Experiment:
     ) -> Self:
         """Create the experiment of a sweep and queue its runs, without training yet.
 
+        The data are opened before, in a child process: ``DataError`` or ``ConfigError`` means that nothing was created.
         ``resume`` goes on with the newest unfinished experiment of this very sweep, if there is one.
         """
         sweep = as_sweep(source, name=name)
         specs = expand_at(sweep)
+        check_runs(sweep.name, specs)
         store = open_store(home)
         try:
             record = create(store, sweep, specs, actor=actor(), go_on=resume)
@@ -139,10 +142,14 @@ class Experiment:
         wait_until_over(self._store, lambda: self._store.runs.list(experiment_id=self.id), timeout=timeout)
         return self
 
-    def export(self, path: Path | str, *, kind: Format | str = Format.CSV, force: bool = False) -> int:
-        """Write the metric histories of all runs to a file (``csv``, ``parquet``) or folder (``tensorboard``)."""
+    def export(self, path: Path | str, *, kind: Format | str | None = None, force: bool = False) -> int:
+        """Write the metric histories of all runs to a file (``csv``, ``parquet``) or folder (``tensorboard``).
+
+        Without ``kind``, the path's suffix says what. Raises ``UserError`` if it does not.
+        """
         runs = self._store.runs.list(experiment_id=self.id)
-        return export_metrics(self._store, runs, Path(path), Format(kind), force=force)
+        chosen = choose_format(Path(path), None if kind is None else Format(kind))
+        return export_metrics(self._store, runs, Path(path), chosen, force=force)
 
     def delete(self) -> None:
         """Delete it with all its runs. Raises ``ConflictError`` while one is in training."""
@@ -180,7 +187,7 @@ def train(
     """Train a sweep, a run or a sweep file until all runs are over, and return the experiment.
 
     Failed runs do not raise: look at ``run.state`` and ``run.reason``. Raises ``ConfigError`` for a config that is
-    wrong.
+    wrong, ``DataError`` for data that cannot be used; then nothing was created.
     """
     sweep = as_sweep(source, name=name)
     if edits:
@@ -199,5 +206,6 @@ def as_sweep(source: Source, *, name: str | None = None) -> SweepSpec:
     elif isinstance(source, RunSpec):
         sweep = SweepSpec(run=source)
     else:
-        sweep = validate(SweepSpec, dict(source) if "run" in source or "search" in source else {"run": dict(source)})
+        is_sweep = not source.keys().isdisjoint(SweepSpec.model_fields)
+        sweep = sweep_from_mapping(source if is_sweep else {"run": dict(source)})
     return sweep if name is None else validate(SweepSpec, {**sweep.model_dump(mode="json"), "name": name})

@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,19 @@ def inspect_data(
         "data": config.model_dump(mode="json"),
         "folder": None if folder is None else str(folder),
     }
+    return next(_ask([request], progress))
+
+
+def check_data(configs: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield for each ``data`` part what training would open: ``{"train": n, "val": n, "test": n, "classes": [...]}``.
+
+    Nothing is decoded. Raises the ``ConfigError`` or ``DataError`` that training would end with.
+    """
+    yield from _ask([{"data": config, "check": True} for config in configs], None)
+
+
+def _ask(requests: Sequence[dict[str, Any]], progress: Callable[[int, int], None] | None) -> Iterator[dict[str, Any]]:
+    """Yield the child's answer to each request; one child serves all, since starting it costs most."""
     # A file for its errors, not a pipe: a full pipe that nobody reads yet would stop it for ever.
     with tempfile.TemporaryFile("w+") as stderr:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -53,27 +67,34 @@ def inspect_data(
         )
         with process:
             assert process.stdin is not None
-            process.stdin.write(json.dumps(request))
-            process.stdin.close()
-            report = _report(process, progress)
-        if report is not None:
-            return report
+            with suppress(BrokenPipeError):  # it ended early, and its errors say why
+                process.stdin.write("".join(f"{json.dumps(request)}\n" for request in requests))
+                process.stdin.close()
+            answered = 0
+            try:
+                for answer in _answers(process, progress):
+                    answered += 1
+                    yield answer
+            except GeneratorExit:  # nobody wants the rest
+                process.kill()
+                raise
+        if answered == len(requests):
+            return
         stderr.seek(0)
         text = stderr.read()
     last = text.strip().splitlines()[-1] if text.strip() else "no message"
     raise missing_module_error(text) or ModelyardError(f"the inspection ended unexpectedly: {last}")
 
 
-def _report(process: subprocess.Popen[str], progress: Callable[[int, int], None] | None) -> dict[str, Any] | None:
+def _answers(process: subprocess.Popen[str], progress: Callable[[int, int], None] | None) -> Iterator[dict[str, Any]]:
     for line in _lines(process):
         if "progress" in line and progress is not None:
             progress(*line["progress"])
         if "error" in line:
             raise _rebuild(line["error"]["kind"], line["error"]["message"])
-        if "report" in line:
-            report: dict[str, Any] = line["report"]
-            return report
-    return None
+        for kind in ("report", "opened"):
+            if kind in line:
+                yield line[kind]
 
 
 def _lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Picks and orders runs for lists."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from modelyard.domain.errors import UserError
 from modelyard.domain.query import RUN_FIELDS, Value, check_fields, fields_of, run_fields
@@ -8,6 +8,13 @@ from modelyard.domain.query_parser import parse
 from modelyard.domain.run import Run
 from modelyard.domain.validation import nearest
 from modelyard.store import Store
+
+_SHOWN_FIELDS: Mapping[str, Callable[[Run], Value]] = {
+    "done": lambda run: run.step / run.total_steps if run.total_steps else None,
+    "updated": lambda run: run.updated_at.isoformat(),
+    "why": lambda run: " ".join(run.reason.message.split()),
+}
+"""Columns of a list of runs that are no fields of a filter; ``done`` is a share, ``updated`` a time in UTC."""
 
 
 def select_runs(
@@ -39,7 +46,7 @@ def select_runs(
 
 def field_values(runs: Sequence[Run], names: Sequence[str]) -> list[list[Value]]:
     """Return the value of each named field of each run. Raises ``UserError`` for a field that no run has."""
-    rows = [run_fields(run) for run in runs]
+    rows = [{field: read(run) for field, read in _SHOWN_FIELDS.items()} | run_fields(run) for run in runs]
     known = {*RUN_FIELDS, *(name for row in rows for name in row)}
     for name in names:
         if runs and name not in known:

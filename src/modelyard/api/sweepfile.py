@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from modelyard.domain.validation import Path as KeyPath
 from modelyard.domain.validation import validate
 from modelyard.scheduler.search.expand import expand
 
-_PATH_FIELDS = ("data.path",)
+_PATH_FIELDS = ("data.path", "model.model")
 """Fields of a run that name a file or folder."""
+_MAYBE_PATHS = frozenset({"model.model"})
+"""Those that may be the name of something else (an id on a hub): a path only if that folder exists."""
 
 
 def read_sweep(path: Path | str) -> SweepSpec:
@@ -30,10 +33,29 @@ def parse_sweep(text: str, source: str) -> SweepSpec:
     document = read_json(text, source) if source.endswith(".json") else read_yaml(text, source)
     if not isinstance(document.value, dict):
         raise ConfigError(f"{source}:1: a sweep file holds keys such as 'name', 'run' and 'search'")
-    _make_paths_absolute(document.value, Path(os.path.abspath(source)).parent)
+    _make_paths_absolute(document.value, folder_of(source))
     sweep = validate(SweepSpec, document.value, source=source, lines=document.lines)
     expand_at(sweep, source, document.lines)
     return sweep
+
+
+def sweep_from_mapping(value: Mapping[str, Any]) -> SweepSpec:
+    """Read a mapping as a sweep file in the working directory. Raises ``ConfigError``."""
+    document = deepcopy(dict(value))
+    _make_paths_absolute(document, Path.cwd())
+    return validate(SweepSpec, document)
+
+
+def resolve_edits(edits: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return edits of the base run with relative paths made absolute, as if they stood in the file ``source``."""
+    sweep = {"search": {"runs": [deepcopy(dict(edits))]}}
+    _make_paths_absolute(sweep, folder_of(source))
+    return sweep["search"]["runs"][0]
+
+
+def folder_of(source: str) -> Path:
+    """Return the absolute folder that a sweep file is in."""
+    return Path(os.path.abspath(source)).parent
 
 
 def expand_at(sweep: SweepSpec, source: str = "", lines: Mapping[KeyPath, int] | None = None) -> tuple[RunSpec, ...]:
@@ -58,30 +80,35 @@ def _read_text(path: Path) -> str:
 
 def _make_paths_absolute(sweep: dict[str, Any], folder: Path) -> None:
     """Replace relative paths in the base run and in the search, wherever they are strings."""
-    for mapping, key in _path_places(sweep):
+    for mapping, key, field in _path_places(sweep):
         value = mapping[key]
-        if isinstance(value, str) and value:
-            mapping[key] = _absolute(value, folder)
+        if isinstance(value, str):
+            mapping[key] = _absolute(value, folder, field)
         elif isinstance(value, dict) and isinstance(value.get("choice"), list):
-            value["choice"] = [_absolute(item, folder) if isinstance(item, str) else item for item in value["choice"]]
+            choices = value["choice"]
+            value["choice"] = [_absolute(item, folder, field) if isinstance(item, str) else item for item in choices]
 
 
-def _path_places(sweep: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+def _path_places(sweep: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Yield mapping, key and field of every place that may hold a path."""
     search = sweep.get("search")
     search = search if isinstance(search, dict) else {}
     listed = search.get("runs")
     flat = [search.get("space"), *(listed if isinstance(listed, list) else [])]
     for field in _PATH_FIELDS:
         part, key = field.split(".")
-        yield from ((mapping, field) for mapping in flat if isinstance(mapping, dict) and field in mapping)
+        yield from ((mapping, field, field) for mapping in flat if isinstance(mapping, dict) and field in mapping)
         for holder in (sweep.get("run"), *flat):
             inner = holder.get(part) if isinstance(holder, dict) else None
             if isinstance(inner, dict) and key in inner:
-                yield inner, key
+                yield inner, key, field
 
 
-def _absolute(value: str, folder: Path) -> str:
-    return os.path.normpath(folder / Path(value).expanduser())
+def _absolute(value: str, folder: Path, field: str) -> str:
+    if not value:
+        return value
+    path = os.path.normpath(folder / Path(value).expanduser())
+    return value if field in _MAYBE_PATHS and not os.path.isdir(path) else path
 
 
 def _located(problem: str, source: str, lines: Mapping[KeyPath, int]) -> str:

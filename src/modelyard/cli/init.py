@@ -8,7 +8,9 @@ import typer
 
 from modelyard.cli.context import Json
 from modelyard.cli.output import print_json
+from modelyard.domain.config import SweepSpec
 from modelyard.domain.errors import UserError
+from modelyard.domain.validation import validate
 
 _DATA = """\
   data:
@@ -49,7 +51,7 @@ run:
 
   training:
     epochs: 20
-    batch_size: 64
+    batch_size: {batch_size}
     early_stopping: {{metric: val_loss, patience: 5}}
     checkpoint: {{every_seconds: 60, keep: 2, metric: val_accuracy}}
 
@@ -73,10 +75,11 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Write a commented sweep file to start from; an existing file is never overwritten."""
-    text = template(file, data=data, name=name or _name(file))
+    if name is not None:
+        validate(SweepSpec, {"name": name}, source="--name")
+    text = template(file, data=data, name=_name(file) if name is None else name)
     try:
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(text)
+        _write_new(file, text)
     except FileExistsError as error:
         raise UserError(f"{file} exists; choose another name: modelyard init other.yaml") from error
     except OSError as error:
@@ -87,17 +90,28 @@ def init(
         typer.echo(f"wrote {file}; next: modelyard train {file}")
 
 
+def _write_new(file: Path, text: str) -> None:
+    """Write a file that must not exist; what could not be written in full is removed."""
+    with file.open("x", encoding="utf-8") as opened:
+        try:
+            opened.write(text)
+            opened.flush()
+        except OSError:
+            file.unlink()
+            raise
+
+
 def template(file: Path, *, data: Path | None, name: str) -> str:
     """Return the text of the file."""
     if data is None:
         source = _DATA.format(source="digits", comment="                # 1,797 small images; needs no download")
-        return _TEMPLATE.format(file=file, name=name, data=source, augment="digits")
+        return _TEMPLATE.format(file=file, name=name, data=source, augment="digits", batch_size=64)
     if not data.is_dir():
         raise UserError(f"{data} is not a folder; --data wants a folder with one folder of images per class")
     relative = os.path.relpath(data, file.parent)
     path = f"\n    path: {_quoted(relative)}"
     source = _DATA.format(source="image-folder", comment=f"{path}\n    image_size: 64")
-    return _TEMPLATE.format(file=file, name=name, data=source, augment="light ")
+    return _TEMPLATE.format(file=file, name=name, data=source, augment="light ", batch_size=16)
 
 
 def _name(file: Path) -> str:

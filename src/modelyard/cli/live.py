@@ -6,21 +6,20 @@ from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from modelyard.api.progress import RunRow, Snapshot
-from modelyard.api.sparkline import sparkline
-from modelyard.cli.output import STATE_STYLES, duration, number
+from modelyard.cli.live_table import reasons_below, run_table
+from modelyard.cli.output import duration
 from modelyard.domain.events import Event
 from modelyard.domain.plan import Plan
 from modelyard.domain.run import ACTIVE, RunState
 
 REFRESHES_PER_SECOND = 4
-_LINES_AROUND = 6
-"""Lines of the terminal that are not rows: title, header, summary, messages."""
+_LINES_AROUND = 2
+"""Lines of the terminal that are neither rows nor below them: the table's header, and one that stays free."""
+_LEAST_ROWS = 3
+_MOST_REASONS = 3
 _ORDER = {
     state: place
     for place, state in enumerate(
@@ -36,8 +35,6 @@ _ORDER = {
         ]
     )
 }
-_REASON_STATES = frozenset({RunState.FAILED, RunState.PAUSED, RunState.STOPPED, RunState.PAUSING, RunState.STOPPING})
-_NOT_SAID = frozenset({"created", "claimed", "finished"})
 
 
 class LiveView:
@@ -71,21 +68,30 @@ class LiveView:
         self._message = message
 
     def render(self, snapshot: Snapshot) -> RenderableType:
-        """Return what is drawn for ``snapshot``."""
-        room = max(3, self._console.size.height - _LINES_AROUND)
-        rows = visible_rows(snapshot.rows, room)
-        parts: list[RenderableType] = [run_table(rows)]
+        """Return what is drawn for ``snapshot``: as many rows as what stands below them leaves room for."""
+        width, height = self._console.size
+        below = self._below(snapshot, width)
+        taken = sum(len(self._console.render_lines(part, pad=False)) for part in below)
+        rows = visible_rows(snapshot.rows, max(_LEAST_ROWS, height - taken - _LINES_AROUND))
+        parts: list[RenderableType] = [run_table(rows, width)]
         hidden = len(snapshot.rows) - len(rows)
         if hidden:
-            parts.append(Text(f"… and {hidden} more: modelyard runs list --experiment {snapshot.name}", style="dim"))
-        parts.append(Text(summary(snapshot), style="bold"))
+            hint = f"… and {hidden} more: modelyard runs list --experiment {snapshot.name}"
+            parts.append(Text(hint, style="dim", no_wrap=True, overflow="ellipsis"))
+        return Group(*parts, *below)
+
+    def _below(self, snapshot: Snapshot, width: int) -> list[Text]:
+        """Return the lines under the table; long ones wrap."""
+        lines = [Text(summary(snapshot), style="bold")]
+        reasons = reasons_below(snapshot.rows, width)
+        lines += [Text(reason, style="red") for reason in reasons[:_MOST_REASONS]]
         if self._plan and snapshot.count(RunState.RUNNING, RunState.QUEUED):
-            parts.append(Text(self._plan, style="dim"))
+            lines.append(Text(self._plan, style="dim"))
         if snapshot.count(RunState.QUEUED) and not snapshot.count(*ACTIVE):
-            parts.append(Text("starting engine processes: loading torch takes some seconds", style="dim"))
+            lines.append(Text("starting engine processes: loading torch takes some seconds", style="dim"))
         if self._message:
-            parts.append(Text(self._message, style="yellow"))
-        return Group(*parts)
+            lines.append(Text(self._message, style="yellow"))
+        return lines
 
 
 def visible_rows(rows: Sequence[RunRow], room: int) -> list[RunRow]:
@@ -96,48 +102,8 @@ def visible_rows(rows: Sequence[RunRow], room: int) -> list[RunRow]:
     return [rows[index] for index in sorted(ranked[: room - 1])]
 
 
-def run_table(rows: Sequence[RunRow]) -> Table:
-    """Draw one row per run."""
-    grid = Table(box=None, pad_edge=False, header_style="bold", expand=False)
-    for name in ("run", "state", "progress"):
-        grid.add_column(name, no_wrap=True)
-    for name in ("", "epoch"):
-        grid.add_column(name, no_wrap=True, justify="right")
-    grid.add_column("train loss", no_wrap=True)
-    for name in ("validation", "samples/s", "ETA"):
-        grid.add_column(name, no_wrap=True, justify="right")
-    grid.add_column("why", overflow="ellipsis", no_wrap=True, ratio=1)
-    for row in rows:
-        grid.add_row(*_cells(row))
-    return grid
-
-
 def summary(snapshot: Snapshot) -> str:
     """Say how many runs are in which state, how long it has taken and will take."""
     counts = [f"{count} {state.value}" for state in _ORDER if (count := snapshot.count(state))]
     eta = f" · {duration(snapshot.eta_seconds)} left" if snapshot.eta_seconds is not None else ""
     return f"{snapshot.name}: {', '.join(counts)} · {duration(snapshot.elapsed)}{eta}"
-
-
-def why(row: RunRow) -> str:
-    """Return the reason for the run's state, where it is worth a reader's time."""
-    reason = row.run.reason
-    said = row.run.state in _REASON_STATES or reason.code.value not in _NOT_SAID
-    return " ".join(reason.message.split()) if said else ""
-
-
-def _cells(row: RunRow) -> list[RenderableType]:
-    run = row.run
-    losses = f"{sparkline(row.curve)} {number(run.summary.get('train_loss'))}" if row.curve else ""
-    return [
-        escape(run.name),
-        Text(run.state.value, style=STATE_STYLES[run.state]),
-        ProgressBar(total=1.0, completed=row.fraction or 0.0, width=14),
-        "" if row.fraction is None else f"{100 * row.fraction:.0f}%",
-        f"{run.epoch}/{row.epochs}",
-        Text(losses),
-        Text(f"{row.metric.removeprefix('val_')} {number(row.value)}" if row.metric else ""),
-        "" if row.samples_per_second is None else f"{row.samples_per_second:,.0f}",
-        "" if row.eta_seconds is None else duration(row.eta_seconds),
-        Text(why(row)),
-    ]

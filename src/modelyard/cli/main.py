@@ -11,7 +11,7 @@ import typer
 
 from modelyard._version import __version__
 from modelyard.cli.lazy import Entry, LazyGroup
-from modelyard.domain.errors import ModelyardError
+from modelyard.domain.errors import ModelyardError, StoreError
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -55,6 +55,12 @@ root = typer.Typer(
 )
 
 
+def _home(value: str) -> Path:
+    if not value:
+        raise typer.BadParameter("an empty name is no folder; leave --home out for ~/.modelyard")
+    return Path(value)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"modelyard {__version__}")
@@ -65,7 +71,13 @@ def _print_version(wanted: bool) -> None:
 def options(
     home: Annotated[
         Path | None,
-        typer.Option(envvar="MODELYARD_HOME", show_envvar=True, help="Folder with all state; default ~/.modelyard."),
+        typer.Option(
+            parser=_home,
+            metavar="PATH",
+            envvar="MODELYARD_HOME",
+            show_envvar=True,
+            help="Folder with all state; default ~/.modelyard.",
+        ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
@@ -83,8 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Any = typer.main.get_command(root)
     try:
         code = command.main(args=given, prog_name="modelyard", standalone_mode=False)
-    except ModelyardError as error:
-        return _report(given, type(error).__name__, str(error), error.exit_code)
+    except (ModelyardError, OSError) as error:
+        return _report_known(given, error)
     except typer.TyperException as error:
         return _report_usage(given, error)
     except typer.Abort:
@@ -95,6 +107,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         return _report(given, type(error).__name__, f"this is a bug in Modelyard: {error}", 1)
     return code if isinstance(code, int) else 0
+
+
+def _report_known(given: Sequence[str], error: ModelyardError | OSError) -> int:
+    """Report what we raised on purpose, or what the system refused: a full disk, a folder that cannot be written."""
+    if isinstance(error, ModelyardError):
+        return _report(given, type(error).__name__, str(error), error.exit_code)
+    place = "" if error.filename is None else f"{error.filename}: "
+    return _report(given, StoreError.__name__, f"{place}{error.strerror or error}", StoreError.exit_code)
 
 
 def _report_usage(given: Sequence[str], error: typer.TyperException) -> int:

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 import typer
 
+from modelyard.api.datacheck import check_runs
 from modelyard.api.planning import plan_sweep
 from modelyard.api.sweepfile import expand_at
 from modelyard.api.training import Resources
@@ -15,6 +17,7 @@ from modelyard.cli.foreground import ExecutionOption, ProcessesOption, SlotsOpti
 from modelyard.cli.output import config_value, console, plain, print_json, table, text
 from modelyard.cli.train import SetOption, SweepArgument, load_sweep
 from modelyard.domain.config import RunSpec
+from modelyard.domain.errors import MissingExtraError
 from modelyard.domain.query import flatten
 
 _MOST_ROWS = 50
@@ -32,7 +35,10 @@ def plan(
     """Say which runs a sweep makes and how they would be trained on this machine, and why; changes nothing."""
     spec = load_sweep(sweep, edits=edits)
     resources = Resources(execution=execution, processes=processes, slots=slots)
-    planned = plan_sweep(spec, expand_at(spec, str(sweep)), resources)
+    specs = expand_at(spec, str(sweep))
+    with suppress(MissingExtraError):  # a plan needs no library that reads data
+        check_runs(spec.name, specs)
+    planned = plan_sweep(spec, specs, resources)
     varied = _varied(planned.specs)
     if as_json:
         print_json(

@@ -1,5 +1,7 @@
 """``modelyard predict``."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,9 @@ from modelyard.cli.checkpoints import resolve
 from modelyard.cli.completion import complete_runs
 from modelyard.cli.context import Json, open_home
 from modelyard.cli.output import console, plain, print_json, table, text
+from modelyard.domain.checkpoint import Checkpoint
 from modelyard.domain.errors import DataError, UserError
+from modelyard.store import Store
 
 
 def predict(
@@ -34,7 +38,7 @@ def predict(
         raise UserError("say which weights to use: --run RUN or --checkpoint CHECKPOINT")
     with open_home(ctx) as store:
         found = best_or_last(store, store.runs.get(run).id) if run is not None else resolve(store, checkpoint or "")
-        predictions = predict_files(store, found, files, top=top)
+        predictions = _predict(store, found, files, top)
     unread = [prediction for prediction in predictions if prediction.error is not None]
     if as_json:
         print_json({"checkpoint": found.id, "predictions": plain(predictions)})
@@ -48,6 +52,31 @@ def predict(
     console().print(grid)
     if unread:
         raise DataError("\n".join(f"{prediction.file}: {prediction.error}" for prediction in unread))
+
+
+def _predict(store: Store, checkpoint: Checkpoint, files: Sequence[Path], top: int) -> list[Prediction]:
+    """Predict the files that are there; each error is without the file's name."""
+    problems = {file: problem for file in files if (problem := _problem(file))}
+    there = [file for file in files if file not in problems]
+    answers = iter(predict_files(store, checkpoint, there, top=top) if there else ())
+    return [
+        Prediction(file=str(file), label=None, probabilities={}, error=problems[file])
+        if file in problems
+        else _without_name(next(answers))
+        for file in files
+    ]
+
+
+def _problem(file: Path) -> str:
+    if file.is_dir():
+        return "is a folder; name the image files in it"
+    return "" if file.exists() else "no such file"
+
+
+def _without_name(prediction: Prediction) -> Prediction:
+    if prediction.error is None:
+        return prediction
+    return replace(prediction, error=prediction.error.removeprefix(f"{prediction.file}: "))
 
 
 def _cells(prediction: Prediction) -> list[str]:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from modelyard.api.datacheck import check_runs
 from modelyard.api.edits import apply_sweep_edits, parse_edits
-from modelyard.api.sweepfile import expand_at, read_sweep
+from modelyard.api.sweepfile import expand_at, read_sweep, resolve_edits
 from modelyard.api.training import Resources, create
 from modelyard.api.who import actor
 from modelyard.cli.context import Json, open_home
@@ -41,8 +42,10 @@ def train(
     checkpoint. In a pipe: one line per change and epoch.
     """
     spec = load_sweep(sweep, edits=edits, name=name)
+    specs = expand_at(spec, str(sweep))
+    check_runs(spec.name, specs)
     with open_home(ctx) as store:
-        experiment = create(store, spec, expand_at(spec, str(sweep)), actor=actor(), go_on=go_on)
+        experiment = create(store, spec, specs, actor=actor(), go_on=go_on)
         resources = Resources(execution=execution, processes=processes, slots=slots)
         run_in_foreground(store, experiment, resources, as_json=as_json)
 
@@ -51,7 +54,7 @@ def load_sweep(path: Path, *, edits: list[str] | None = None, name: str | None =
     """Read a sweep file and change its base run and name."""
     spec = read_sweep(path)
     if edits:
-        spec = apply_sweep_edits(spec, parse_edits(edits))
+        spec = apply_sweep_edits(spec, resolve_edits(parse_edits(edits), str(path)))
     if name is not None:
         spec = validate(SweepSpec, {**spec.model_dump(mode="json"), "name": name}, source="--name")
     return spec

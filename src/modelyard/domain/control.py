@@ -43,7 +43,7 @@ class Tune(Config):
     """New base learning rate; the schedule goes on multiplying it."""
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     """New weight decay, for the parameters that have any."""
-    epochs: Annotated[int, Field(ge=1)] | None = None
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """New total number of epochs; the schedule stretches to it."""
 
     @model_validator(mode="after")

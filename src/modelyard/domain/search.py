@@ -25,7 +25,7 @@ class Dimension(Config):
     """A number between the two, evenly distributed."""
     log: tuple[_Float, _Float] | None = None
     """A number between the two, evenly distributed in its logarithm."""
-    points: Annotated[_Int, Field(ge=2)] | None = None
+    points: Annotated[_Int, Field(ge=2, le=10_000)] | None = None
     """How many values a grid takes from an ``int``, ``float`` or ``log`` range."""
     when: dict[str, Json] = {}
     """The field varies only in runs whose fields have these values: ``{model.name: vit}``."""
@@ -60,7 +60,7 @@ class SearchConfig(Config):
     """Field (dotted, such as ``optimizer.learning_rate``) to its values; for ``grid`` and ``random``."""
     runs: tuple[dict[str, Json], ...] = ()
     """Explicit runs, each a mapping of dotted fields to values; for ``list``."""
-    samples: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    samples: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """How many runs to draw; for ``random``."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seeds the draws; the same seed gives the same runs."""

@@ -279,7 +279,7 @@ def test_another_search_seed_gives_other_runs() -> None:
                     name: {"int": [1, 999], "points": 999} for name in ("training.epochs", "training.batch_size")
                 },
             },
-            "search.space: the grid has more than 100,000 runs; take away values or dimensions",
+            "search.space: the grid has 998,001 runs, more than 10,000; take away values or dimensions",
         ),
     ],
 )

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from modelyard.domain.base import Config
 
 Mode = Literal["min", "max"]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Bounded, so that no product of two of them and a data set's size leaves 64 bits."""
 
 
 class Ema(Config):
@@ -23,7 +25,7 @@ class EarlyStopping(Config):
     """A validation metric, such as ``val_loss`` or ``val_accuracy``."""
     mode: Mode | None = None
     """``min`` or ``max``; by default what the metric calls better."""
-    patience: Annotated[int, Field(ge=1)] = 3
+    patience: Count = 3
     """Evaluations without improvement before the run ends."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """An improvement smaller than this does not count."""
@@ -42,9 +44,9 @@ class CheckpointConfig(Config):
 
     every_seconds: Annotated[float, Field(gt=0)] = 60.0
     """Longest time between two checkpoints; what is lost with a process is at most that much."""
-    every_steps: Annotated[int, Field(ge=1)] | None = None
+    every_steps: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     """Also save after every so many optimizer steps."""
-    keep: Annotated[int, Field(ge=1)] = 2
+    keep: Count = 2
     """How many of the newest checkpoints to keep; the best one is kept besides."""
     metric: str = "val_loss"
     """The validation metric that picks the best checkpoint."""
@@ -55,15 +57,15 @@ class CheckpointConfig(Config):
 class TrainingConfig(Config):
     """How long, how exactly and how safely a run trains."""
 
-    epochs: Annotated[int, Field(ge=1)] = 5
+    epochs: Count = 5
     """Passes over the training data."""
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Count = 64
     """Samples in one micro-batch."""
-    accumulate: Annotated[int, Field(ge=1)] = 1
+    accumulate: Count = 1
     """Micro-batches whose gradients are averaged into one optimizer step."""
-    eval_batch_size: Annotated[int, Field(ge=1)] = 256
+    eval_batch_size: Count = 256
     """Samples in one evaluation batch."""
-    evaluate_every: Annotated[int, Field(ge=1)] = 1
+    evaluate_every: Count = 1
     """Epochs between two evaluations on the validation data; the last epoch is always evaluated."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Scale gradients down to this global norm."""
@@ -75,13 +77,13 @@ class TrainingConfig(Config):
     """End early when nothing improves."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """When to save and what to keep."""
-    log_every: Annotated[int, Field(ge=1)] = 10
+    log_every: Annotated[int, Field(ge=1, le=1_000_000_000)] = 10
     """Optimizer steps between two points of the training metrics; each is the mean over them."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; ``auto`` takes the best that is there."""
-    threads: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """CPU threads for the arithmetic of this run; other numbers may round differently."""
     deterministic: bool = True
     """Refuse operations that do not repeat bit for bit."""
-    max_retries: Annotated[int, Field(ge=0)] = 3
+    max_retries: Annotated[int, Field(ge=0, le=1_000_000)] = 3
     """How often in a row the run may lose its process without progress before it is failed."""

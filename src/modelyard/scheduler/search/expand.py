@@ -1,5 +1,6 @@
 """Turns a sweep into the runs it asks for."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from modelyard.scheduler.search.edit import Data, assign, assign_all
 from modelyard.scheduler.search.paths import locate
 from modelyard.scheduler.search.values import draw, grid_values
 
-MAX_RUNS = 100_000
+MAX_RUNS = 10_000
 """A search that makes more runs than this is taken for a mistake."""
 
 _SHOWN_PROBLEMS = 10
@@ -45,6 +46,8 @@ def _single(base: Data, search: SearchConfig) -> Iterator[_Candidate]:
 
 
 def _list(base: Data, search: SearchConfig) -> Iterator[_Candidate]:
+    if len(search.runs) > MAX_RUNS:
+        raise ConfigError(f"search.runs: {len(search.runs):,} runs; at most {MAX_RUNS:,} fit in one experiment")
     for number, changes in enumerate(search.runs, start=1):
         try:
             yield _Candidate(data=assign_all(base, changes), changes=changes)
@@ -67,19 +70,28 @@ def _random(base: Data, search: SearchConfig) -> Iterator[_Candidate]:
 
 def _grid(base: Data, search: SearchConfig) -> Iterator[_Candidate]:
     order = settle_order(search.space)
+    values_of = {path: grid_values(search.space[path], whole=locate(path).takes_only_whole_numbers) for path in order}
+    _refuse_too_many(math.prod(len(values_of[path]) for path in order if not search.space[path].when))
     candidates = [_Candidate(data=base)]
     for path in order:
-        dimension = search.space[path]
-        values = grid_values(dimension, whole=locate(path).takes_only_whole_numbers)
+        dimension, values = search.space[path], values_of[path]
+        _refuse_too_many(sum(len(values) if holds(dimension.when, each.data) else 1 for each in candidates))
         candidates = [
             branch for candidate in candidates for branch in _branches(candidate, path, values, dimension.when)
         ]
-        if len(candidates) > MAX_RUNS:
-            raise ConfigError(f"search.space: the grid has more than {MAX_RUNS:,} runs; take away values or dimensions")
         if not any(path in candidate.changes for candidate in candidates):
             raise ConfigError(f"search.space.{path}: its `when` holds in no run, so it varies nothing")
     positions = [order.index(path) for path in search.space]
     yield from sorted(candidates, key=lambda candidate: [candidate.rank[position] for position in positions])
+
+
+def _refuse_too_many(count: int) -> None:
+    """Raise before the runs are made: a grid grows faster than anybody expects."""
+    if count > MAX_RUNS:
+        raise ConfigError(
+            f"search.space: the grid has {count:,} runs, more than {MAX_RUNS:,}; take away values or dimensions, "
+            "or use method: random"
+        )
 
 
 def _branches(

@@ -1,8 +1,11 @@
 """``python -m modelyard.tasks.image_classification.inspect_main``: inspects a data set in a process of its own.
 
-Reads one JSON object from standard input, ``{"data": <DataConfig>, "folder": <str or null>}``, and writes JSON lines to
-standard output: any number of ``{"progress": [done, total]}``, then one ``{"report": {...}}`` (a ``DatasetReport``) or
-``{"error": {"kind": <class of the error>, "message": ...}}``. Ends with 0 or the error's exit code.
+Reads JSON objects from standard input, one a line:
+``{"data": <DataConfig>, "folder": <str or null>, "check": <bool>}``
+and writes JSON lines to standard output for each: any number of ``{"progress": [done, total]}``, then one
+``{"report": {...}}`` (a ``DatasetReport``), or with ``check`` one ``{"opened": {...}}`` (``OpenedData``; nothing is
+decoded), or ``{"error": {"kind": <class of the error>, "message": ...}}``. Ends after the first error with its exit
+code, else with 0.
 """
 
 import json
@@ -18,6 +21,7 @@ from modelyard.domain.errors import ConfigError, ModelyardError
 from modelyard.domain.parts.data import DataConfig
 from modelyard.domain.validation import validate
 from modelyard.tasks.image_classification.data import inspect
+from modelyard.tasks.image_classification.data.check import check
 
 _SECONDS_BETWEEN_LINES = 0.1
 
@@ -27,6 +31,7 @@ class _Request(BaseModel):
 
     data: DataConfig
     folder: Path | None = None
+    check: bool = False
 
 
 class _ProgressLines:
@@ -43,10 +48,10 @@ class _ProgressLines:
 
 
 def main() -> int:
-    """Answer the request on standard input; returns the exit code."""
+    """Answer the requests on standard input; returns the exit code."""
     try:
-        request = _read_request(sys.stdin.read())
-        report = inspect(request.data, folder=request.folder, progress=_ProgressLines())
+        for line in sys.stdin.read().splitlines() or [""]:
+            _write(_answer(_read_request(line)))
     except ModelyardError as error:
         _write({"error": {"kind": type(error).__name__, "message": str(error)}})
         return error.exit_code
@@ -54,8 +59,14 @@ def main() -> int:
         traceback.print_exc()
         _write({"error": {"kind": ModelyardError.__name__, "message": f"inspection failed: {error!r}"}})
         return ModelyardError.exit_code
-    _write({"report": report.model_dump(mode="json")})
     return 0
+
+
+def _answer(request: _Request) -> dict[str, Any]:
+    if request.check:
+        return {"opened": check(request.data, folder=request.folder).model_dump(mode="json")}
+    report = inspect(request.data, folder=request.folder, progress=_ProgressLines())
+    return {"report": report.model_dump(mode="json")}
 
 
 def _read_request(text: str) -> _Request:

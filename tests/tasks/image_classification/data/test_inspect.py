@@ -103,12 +103,19 @@ def test_no_validation_split_is_warned_of(make_folder):
     assert any("There is no validation split" in sentence for sentence in report.warnings)
 
 
+def test_data_with_another_error_is_not_said_to_lack_a_validation_split(make_folder):
+    report = inspect_folder(make_folder({"a": 20, "b": 0}), val_fraction=0.2)
+    assert report.errors
+    assert not any("There is no validation split" in sentence for sentence in report.warnings)
+
+
 def test_what_stops_training_is_reported_with_the_rest(make_folder):
     root = make_folder({"train/cat": 20, "train/dog": 0, "val/fox": 2, "val/cat": 2})
     (root / "train/cat/000.png").write_bytes(b"x")
     report = inspect_folder(root)
     assert len(report.errors) == 3
     assert report.fingerprint is None
+    assert not any("There is no validation split" in sentence for sentence in report.warnings)
     assert report.splits["train"].per_class == {"cat": 20, "dog": 0}
     assert report.empty_classes["train"] == ["dog"]
     assert [image.name for image in report.corrupt] == ["train/cat/000.png"]

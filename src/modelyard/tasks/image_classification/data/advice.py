@@ -56,7 +56,8 @@ def _empty_classes(report: DatasetReport) -> str:
 
 
 def _no_validation(report: DatasetReport) -> str:
-    if report.splits.get("val") and report.splits["val"].count:
+    opened = report.fingerprint is not None  # else the splits are those of the source, with nothing drawn yet
+    if not opened or (report.splits.get("val") and report.splits["val"].count):
         return ""
     return "There is no validation split: set data.val_fraction, or nothing tells the best checkpoint from the last."
 
