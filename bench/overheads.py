@@ -368,17 +368,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn")
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--only", choices=["overheads", "sliced", "switching", "control"], help="one table of the four")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    tables = {
-        "overheads": overhead_table(options.seconds, options.rounds),
-        "sliced": sliced_table(max(3, options.rounds // 5)),
-        "switching": switch_table(max(3, options.rounds // 5)),
-        "control": control_table(max(3, options.rounds // 5)),
+    few = max(3, options.rounds // 5)
+    makers: dict[str, Callable[[], Table]] = {
+        "overheads": lambda: overhead_table(options.seconds, options.rounds),
+        "sliced": lambda: sliced_table(few),
+        "switching": lambda: switch_table(few),
+        "control": lambda: control_table(few),
     }
-    for name, table in tables.items():
-        table.finish(name)
+    for name, make in makers.items():
+        if options.only in {None, name}:
+            make().finish(name)
 
 
 if __name__ == "__main__":
