@@ -1,6 +1,9 @@
 """For every test: a home of its own, one thread for arithmetic, no time limit on single hypothesis examples."""
 
 import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -17,3 +20,35 @@ settings.load_profile("modelyard")
 def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep tests that name no home out of the home of the person who runs them."""
     os.environ["MODELYARD_HOME"] = str(tmp_path_factory.mktemp("home"))
+
+
+class SmallDisk:
+    """A tmpfs that can be filled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fill(self) -> None:
+        """Leave no byte."""
+        with (self.path / "ballast").open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"\0" * 4096)
+            except OSError:
+                return
+
+    def empty(self) -> None:
+        (self.path / "ballast").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    path = tmp_path / "disk"
+    path.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(path)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a tmpfs is not permitted here")
+    yield SmallDisk(path)
+    subprocess.run(["umount", "-l", str(path)], check=True)

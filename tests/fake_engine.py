@@ -53,7 +53,7 @@ class FakeSupervisor:
         self.agent = self.store.leases.register(kind=agent_kind(self.experiment_id))
         self.worker = self.store.leases.register()
         runs = self.store.runs.list(experiment_id=self.experiment_id, states={RunState.QUEUED})
-        self.plan = make_plan(runs, cores=2, devices=(), wishes=self.wishes)
+        self.plan = make_plan([run.spec for run in runs], cores=2, devices=(), wishes=self.wishes)
 
     def poll(self) -> SupervisorStatus:
         self.polls += 1

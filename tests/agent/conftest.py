@@ -1,6 +1,5 @@
 """A home, runs for real engines, and a disk that can be filled."""
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,38 +11,6 @@ from modelyard.domain.run import Run
 from modelyard.store import Store, open_store, schema
 
 PATIENCE_SECONDS = 60.0
-
-
-class SmallDisk:
-    """A tmpfs that can be filled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def fill(self) -> None:
-        """Leave no byte."""
-        with (self.path / "ballast").open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"\0" * 4096)
-            except OSError:
-                return
-
-    def empty(self) -> None:
-        (self.path / "ballast").unlink(missing_ok=True)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    path = tmp_path / "disk"
-    path.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(path)], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a tmpfs is not permitted here")
-    yield SmallDisk(path)
-    subprocess.run(["umount", "-l", str(path)], check=True)
 
 
 @pytest.fixture

@@ -1,6 +1,3 @@
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
 from modelyard.domain.config import RunSpec
@@ -9,9 +6,8 @@ from modelyard.domain.plan import Execution
 from modelyard.scheduler.planner import MOST_SLOTS, Wishes, make_plan
 
 
-def runs(count: int, threads: int = 1) -> list[Any]:
-    spec = RunSpec.model_validate({"training": {"threads": threads}})
-    return [SimpleNamespace(spec=spec) for _ in range(count)]
+def runs(count: int, threads: int = 1) -> list[RunSpec]:
+    return [RunSpec.model_validate({"training": {"threads": threads}})] * count
 
 
 def test_one_run_is_trained_alone() -> None:

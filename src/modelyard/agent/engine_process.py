@@ -1,6 +1,5 @@
 """One engine process, as the agent sees it: started, watched, asked to end."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from modelyard.agent.child_environment import child_environment
 from modelyard.agent.devices import missing_module_error
 from modelyard.domain.errors import ModelyardError
 from modelyard.domain.plan import Group
@@ -105,9 +105,7 @@ class EngineCommand:
             *([f"--experiment={self.experiment_id}"] if self.experiment_id else []),
             *self.extra,
         ]
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        if self.database_url is not None:
-            environment["MODELYARD_DATABASE_URL"] = self.database_url
+        environment = {**child_environment(self.database_url), "PYTHONUNBUFFERED": "1"}
         with translated_os_errors(log):
             log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             output = log.open("ab")

@@ -1,13 +1,13 @@
 """Predicts with a checkpoint, in a child process: nothing that imports torch runs here."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelyard.agent.child_environment import child_environment
 from modelyard.agent.devices import missing_module_error
 from modelyard.domain import errors
 from modelyard.domain.checkpoint import Checkpoint
@@ -40,15 +40,12 @@ def predict(store: Store, checkpoint: Checkpoint, files: Sequence[Path], *, top:
         "files": [str(file) for file in files],
         "top": top,
     }
-    environment = dict(os.environ)
-    if store.database_url is not None:
-        environment["MODELYARD_DATABASE_URL"] = store.database_url
     done = subprocess.run(
         [sys.executable, "-m", "modelyard.engine.predict"],
         input=json.dumps(request),
         capture_output=True,
         text=True,
-        env=environment,
+        env=child_environment(store.database_url),
         check=False,
     )
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

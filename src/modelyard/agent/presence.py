@@ -4,12 +4,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from modelyard.domain.run import ACTIVE, Run
-from modelyard.store import Store, WorkerInfo
+from modelyard.store import HEARTBEAT_SECONDS, Store, WorkerInfo
 
 AGENT = "agent"
 """The kind under which a supervisor registers in the store."""
-HEARTBEAT_SECONDS = 5.0
-"""How often an agent and an engine beat."""
 WATCH_SECONDS = HEARTBEAT_SECONDS + 1.0
 """How long a process that cannot be known from here is watched for a beat."""
 _LOOK_SECONDS = 0.1

@@ -9,12 +9,12 @@ from typing import Self
 
 from modelyard.agent.devices import accelerators, cores
 from modelyard.agent.engine_process import EngineCommand, EngineProcess
-from modelyard.agent.presence import HEARTBEAT_SECONDS, agent_kind
+from modelyard.agent.presence import agent_kind
 from modelyard.domain.errors import FencedError, ModelyardError, SchemaVersionError, StorageFullError, StoreError
 from modelyard.domain.plan import Execution, Group, Plan
 from modelyard.domain.run import ACTIVE, Run, RunState
 from modelyard.scheduler.planner import Wishes, make_plan
-from modelyard.store import LeaseObserver, Store
+from modelyard.store import HEARTBEAT_SECONDS, LeaseObserver, Store
 from modelyard.store.home import translated_os_errors
 
 REAP_SECONDS = 1.0
@@ -203,7 +203,8 @@ class Supervisor:
         unfinished = self._list({RunState.QUEUED, *ACTIVE})
         if self._devices is None:
             self._devices = accelerators()
-        plan = make_plan(unfinished, cores=cores(), devices=self._devices, wishes=self._wishes)
+        specs = [run.spec for run in unfinished]
+        plan = make_plan(specs, cores=cores(), devices=self._devices, wishes=self._wishes)
         for place, group in zip(self._places, plan.groups, strict=False):
             if place.engine is None:
                 place.group = group

@@ -41,7 +41,6 @@ class ReasonCode(StrEnum):
     FINISHED = "finished"
     EARLY_STOPPED = "early_stopped"
     USER_REQUEST = "user_request"
-    INTERRUPTED = "interrupted"
     LEASE_LOST = "lease_lost"
     RELEASED = "released"
     RETRIES_EXHAUSTED = "retries_exhausted"

@@ -157,18 +157,23 @@ class SessionPool:
                     self._carry_out(session, record)
 
     def _carry_out(self, session: Session, record: ControlRecord) -> None:
+        self._unless_superseded(session, lambda: session.obey(record))
+        if session.open and session.blocked_since is not None:
+            self._heard = None  # it is still pending
+
+    def _unless_superseded(self, session: Session, act: Callable[[], None]) -> None:
+        """Do ``act``, which saves; look at the requests again if another one came first (a stop after a pause)."""
+
         def work() -> None:
             self.residency.reach(session.learner)
             try:
-                session.obey(record)
+                act()
             except FencedError:
                 raise
             except ConflictError:
-                self._heard = None  # superseded while it was carried out (a stop after a pause): look again
+                self._heard = None
 
         self.attempt(session, work)
-        if session.open and session.blocked_since is not None:
-            self._heard = None  # it is still pending
 
     # The end.
 
@@ -184,15 +189,6 @@ class SessionPool:
                 self._release(session)
 
     def _release(self, session: Session) -> None:
-        def work() -> None:
-            self.residency.reach(session.learner)
-            try:
-                session.release()
-            except FencedError:
-                raise
-            except ConflictError:
-                self._heard = None  # asked to pause or stop in this moment: obey that first
-
-        self.attempt(session, work)
+        self._unless_superseded(session, session.release)
         if session.blocked_since is not None:
             self._remove(session)

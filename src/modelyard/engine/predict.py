@@ -1,7 +1,6 @@
 """The prediction process: a request as JSON on standard input, one JSON line per file on standard output."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from modelyard.tasks.catalogue import task_for
 
 def load_predictor(home: str, checkpoint_id: str) -> Predictor:
     """Return a predictor with a checkpoint's weights. Everything it needs is in the checkpoint."""
-    with open_store(home, database_url=os.environ.get("MODELYARD_DATABASE_URL")) as store:
+    with open_store(home) as store:
         loaded = CheckpointFiles(store.blobs).load(store.checkpoints.get(checkpoint_id))
     spec = RunSpec.model_validate(loaded.index["spec"])
     return task_for(spec).predictor(spec, loaded.index["metadata"], loaded.weights)

@@ -37,7 +37,7 @@ class Session:
         self.proven = False
         """Whether it has saved a checkpoint in this process: it does not take its process down at once."""
         self.blocked_since: float | None = None
-        """Monotonic time since when the disk has been full."""
+        """Monotonic time since when nothing could be written."""
         self.retry_at = 0.0
         self._doom: Reason | None = None
         self._store = store

@@ -23,9 +23,8 @@ from modelyard.engine.executors import CHUNK_SECONDS, Executor, make_executor
 from modelyard.engine.opening import Opener, Placing
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.residency import Residency, default_limits
-from modelyard.store import Store, open_store
+from modelyard.store import HEARTBEAT_SECONDS, Store, open_store
 
-HEARTBEAT_SECONDS = 5.0
 BROKEN = 3
 """Exit code of a process whose device cannot be used any more; the agent starts another."""
 IDLE_SECONDS = 2.0
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the process; return its exit code."""
     options = _parse(arguments)
     prepare_process()
-    with open_store(options.home, database_url=os.environ.get("MODELYARD_DATABASE_URL")) as store:
+    with open_store(options.home) as store:
         worker_id = store.leases.register(kind="engine")
         pool = _make_pool(store, worker_id, options)
         _stop_on_signals(pool)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import UserError
 from modelyard.domain.plan import Execution, Group, Plan
-from modelyard.domain.run import Run
 
 MOST_SLOTS = 8
 """Runs in training at the same time in one process, unless the user says otherwise; the others wait in the queue."""
@@ -28,21 +28,21 @@ class Wishes:
             raise UserError("solo execution trains one run at a time; leave slots out, or choose --execution sliced")
 
 
-def make_plan(runs: Sequence[Run], *, cores: int, devices: Sequence[str], wishes: Wishes | None = None) -> Plan:
-    """Return one group per engine process for ``runs`` (those that are not finished).
+def make_plan(specs: Sequence[RunSpec], *, cores: int, devices: Sequence[str], wishes: Wishes | None = None) -> Plan:
+    """Return one group per engine process for the runs with these configs (those that are not finished).
 
     ``devices`` are accelerators (``cuda:0``); without any, the CPU's ``cores`` are shared out. Raises ``UserError``.
     """
     wishes = wishes or Wishes()
-    if not runs:
+    if not specs:
         return Plan(groups=())
-    threads = max(run.spec.training.threads for run in runs)
+    threads = max(spec.training.threads for spec in specs)
     places = list(devices) or ["cpu"] * max(1, cores // threads)
-    processes = wishes.processes or min(len(places), len(runs))
-    slots = _slots(len(runs), processes, wishes)
+    processes = wishes.processes or min(len(places), len(specs))
+    slots = _slots(len(specs), processes, wishes)
     execution = wishes.execution or (Execution.SLICED if slots > 1 else Execution.SOLO)
     where = f"{len(devices)} devices" if devices else f"{cores} cores and {threads} thread{'s' * (threads > 1)} a run"
-    reason = _reason(len(runs), processes, slots, where, wishes)
+    reason = _reason(len(specs), processes, slots, where, wishes)
     return Plan(
         groups=tuple(
             Group(

@@ -1,9 +1,9 @@
 """How everything is kept: tables, events, metrics, logs and blobs."""
 
 from modelyard.store.home import Home
-from modelyard.store.lease_observer import LeaseObserver
+from modelyard.store.lease_observer import HEARTBEAT_SECONDS, LeaseObserver
 from modelyard.store.leased_write import LeasedWrite
 from modelyard.store.leases import WorkerInfo
 from modelyard.store.store import Store, open_store
 
-__all__ = ["Home", "LeaseObserver", "LeasedWrite", "Store", "WorkerInfo", "open_store"]
+__all__ = ["HEARTBEAT_SECONDS", "Home", "LeaseObserver", "LeasedWrite", "Store", "WorkerInfo", "open_store"]

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+HEARTBEAT_SECONDS = 5.0
+"""Time between two beats of a worker; an observer gives one up after several of them without a change."""
 _LOOKS = 4
 
 
