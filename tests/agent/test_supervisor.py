@@ -58,6 +58,7 @@ def test_it_trains_everything_and_is_idle(store: Store) -> None:
     runs = submit(store, spec(1), spec(2))
     with Supervisor(store, experiment_id=runs[0].experiment_id) as supervisor:
         supervisor.start()
+        assert store.home.reserve.path.exists()
         assert takes_runs_of(live_agents(store)[0], runs[0].experiment_id)
         wait_for(lambda: supervisor.poll().idle)
         assert supervisor.plan.groups[0].reason

@@ -76,8 +76,8 @@ def test_a_model_folder_beside_the_sweep_file_becomes_absolute_and_a_hub_id_stay
     for name, expected in (("models/vit", str(tmp_path / "models" / "vit")), ("google/vit", "google/vit")):
         file.write_text(f"run: {{model: {{name: huggingface, model: {name}}}}}\n")
         assert read_sweep(file).run.model.model == expected  # type: ignore[union-attr]
-        assert resolve_edits({"model.model": name}, str(file)) == {"model.model": expected}
-    assert resolve_edits({"data.path": "d", "seed": 1}, str(file)) == {"data.path": str(tmp_path / "d"), "seed": 1}
+        assert resolve_edits({"model.model": name}, tmp_path) == {"model.model": expected}
+    assert resolve_edits({"data.path": "d", "seed": 1}, tmp_path) == {"data.path": str(tmp_path / "d"), "seed": 1}
 
 
 def test_the_format_of_an_export_is_what_the_name_says() -> None:

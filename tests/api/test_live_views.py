@@ -196,7 +196,12 @@ def test_a_chart_puts_points_where_they_belong() -> None:
     assert lines[2].startswith("  0 ┤●")
     assert lines[-1] == "● a"
     assert draw([Curve("a", [1.0], [float("nan")])], width=20, height=3) == ["no finite values"]
-    assert "●" in draw([Curve("a", [5.0], [2.0])], width=20, height=3)[2]
+
+
+def test_the_labels_of_a_chart_differ() -> None:
+    assert draw([Curve("a", [1, 2, 3], [2.0, 2.0, 2.0])], width=20, height=9)[0].startswith("2 ┤●")
+    lines = draw([Curve("a", [1, 2], [0.99991, 0.99994])], width=40, height=4)
+    assert [line.split()[0] for line in lines[:4]] == ["0.99994", "0.99993", "0.99992", "0.99991"]
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 130, 160])

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,13 +89,29 @@ def test_a_queued_run_pauses_at_once(waiting: Any, store: Store) -> None:
     assert waiting("pause", "digits-1", "digits-2").out == "digits-1: paused at step 0\ndigits-2: paused at step 0\n"
 
 
+def test_a_clone_with_other_data_is_checked_before_it_is_queued(waiting: Any, store: Store, tmp_path: Path) -> None:
+    message = waiting.fails(2, "clone", "digits-1", "--set", "data.source=image-folder", "--set", "data.path=photos")
+    assert message.startswith(f"data.path: there is nothing at {tmp_path / 'photos'}")
+    message = waiting.fails(2, "clone", "digits-1", "--set", "training.batch_size=5000")
+    assert message.startswith("training.batch_size: 5000 is larger than the 1258 training samples")
+    assert len(store.runs.list()) == 2
+
+
+def test_what_is_done_already_is_no_mistake(waiting: Any, store: Store) -> None:
+    waiting("pause", "digits-1")
+    waiting("stop", "digits-2")
+    assert waiting("pause", "digits-1").out == "digits-1: already paused at step 0\n"
+    assert waiting("stop", "digits-2", "--json").json[0]["result"] == "done"
+    assert len(store.controls.history(store.runs.get("digits-1").id)) == 1
+
+
 def test_one_run_that_cannot_does_not_keep_the_others(waiting: Any, store: Store) -> None:
     waiting("stop", "digits-1")
     output = waiting("pause", "digits-1", "digits-2", expect=4)
     assert "digits-2: paused" in output.out
     assert "digits-1: run digits-1 is stopped and cannot be asked to pause" in output.err
     assert [entry["result"] for entry in waiting("pause", "digits-1", "digits-2", "--json", expect=4).json] == [
-        "refused", "refused"
+        "refused", "done"
     ]  # fmt: skip
 
 
@@ -102,7 +119,7 @@ def test_one_run_that_cannot_does_not_keep_the_others(waiting: Any, store: Store
 def test_stop(training: Any, store: Store) -> None:
     assert training("stop", "digits-2", "--timeout", "20").out.startswith("digits-2: stopped at step ")
     assert training("stop", "digits-1", "--json").json[0]["state"] == "stopped"
-    assert "not acknowledged" not in training("stop", "digits-1", "--no-wait", expect=4).out
+    assert "already stopped" in training("stop", "digits-1", "--no-wait").out
 
 
 @pytest.mark.covers("tune", "tune --learning-rate", "tune --weight-decay", "tune --epochs", "tune --json")
@@ -143,7 +160,7 @@ def test_clone_shows_the_difference_and_says_who_takes_it(trained: Any, store: S
     output = trained("clone", "digits-1", "--set", "optimizer.name=sgd", "--set", "training.epochs=3")
     assert "  optimizer.name: adamw -> sgd" in output.out
     assert "  training.epochs: 2 -> 3" in output.out
-    assert "digits-3 is queued\nno process takes it yet; run: modelyard resume digits-3\n" in output.out
+    assert "digits-3 is queued\nno process of this machine takes it yet; run: modelyard resume digits-3\n" in output.out
     clone = store.runs.get("digits-3")
     assert clone.parent_id == store.runs.get("digits-1").id
     assert clone.spec.optimizer.learning_rate == 0.01, "chosen by the parent, so it is kept"

@@ -164,6 +164,15 @@ def test_a_data_set_is_inspected(cli: Any, pictures: Path) -> None:
     assert "image_size" in cli.fails(2, "datasets", "inspect", pictures, "--set", "data.image_size=1")
 
 
+def test_a_relative_path_starts_at_the_sweep_file_as_in_training(cli: Any, pictures: Path, home: Path) -> None:
+    folder = home.parent / "sweeps"
+    folder.mkdir()
+    pictures.rename(folder / "moved")
+    (folder / "sweep.yaml").write_text("run: {data: {source: digits}}\n")
+    edits = ("--set", "data.source=image-folder", "--set", "data.path=moved")
+    assert f"{folder / 'moved'}" in cli("datasets", "inspect", folder / "sweep.yaml", *edits).out
+
+
 @pytest.mark.covers("datasets inspect --source")
 def test_what_cannot_be_a_data_set(cli: Any, tmp_path: Path, pictures: Path) -> None:
     assert "no such file or folder" in cli.fails(2, "datasets", "inspect", tmp_path / "none")

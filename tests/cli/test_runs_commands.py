@@ -57,6 +57,8 @@ def test_list_shows_chosen_columns(trained: Any) -> None:
     assert lines[0].split() == ["run", "state", "optimizer.learning_rate", "model.hidden_sizes"]
     assert lines[2].split() == ["digits-2", "completed", "0.02", "[64,64]"]
     assert trained("runs", "list", "-c", "seed", "--json").json[0]["fields"] == {"seed": 0}
+    header = trained("runs", "list", "--columns", "state,seed,name").out.splitlines()[0]
+    assert header.split() == ["run", "state", "seed"], "nothing is shown twice"
     assert "no run has a field 'sed'; did you mean 'seed'?" in trained.fails(2, "runs", "list", "--columns", "sed")
     assert "at least one field" in trained.fails(2, "runs", "list", "--columns", ",")
 

@@ -158,6 +158,21 @@ def test_temporary_files_of_dead_processes_go_and_of_living_ones_stay(sqlite_sto
     assert (seen[0].temp_files, seen[0].freed_bytes) == (1, 5)
 
 
+def test_logs_of_engines_go_a_month_after_their_last_line(sqlite_store):
+    store = sqlite_store
+    old, new = store.home.worker_log("w1-1"), store.home.worker_log("w2-1")
+    foreign = store.home.logs / "notes.txt"
+    for path in (old, new, foreign):
+        path.write_text("12345")
+    for path in (old, foreign):
+        os.utime(path, (time.time() - 31 * 86400,) * 2)
+    assert store.gc.collect(dry_run=True).old_logs == 1
+    report = store.gc.collect()
+    assert (report.old_logs, report.freed_bytes) == (1, 5)
+    assert (old.exists(), new.exists(), foreign.exists()) == (False, True, True)
+    assert store.gc.collect().old_logs == 0
+
+
 def collect_before(store, monkeypatch, target, name: str) -> None:
     """Let a whole collection happen right before the next call of ``target.name``."""
     original = getattr(target, name)

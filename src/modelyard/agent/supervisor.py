@@ -16,6 +16,7 @@ from modelyard.domain.run import ACTIVE, Run, RunState
 from modelyard.scheduler.planner import Wishes, make_plan
 from modelyard.store import HEARTBEAT_SECONDS, LeaseObserver, Store
 from modelyard.store.home import translated_os_errors
+from modelyard.store.reserve import is_nearly_full
 
 REAP_SECONDS = 1.0
 MOST_COUNTED = 1000
@@ -95,6 +96,7 @@ class Supervisor:
     def start(self) -> None:
         """Requeue what dead processes held, make the plan, and start its processes."""
         self._started = True
+        self._store.home.reserve.set_aside()
         self.poll()
 
     def poll(self) -> SupervisorStatus:
@@ -239,7 +241,7 @@ class Supervisor:
         with self._patience():
             self._note_crash(engine.pid)
         place.crashes = place.crashes + 1 if now - place.started_at < SHORT_LIFE_SECONDS else 1
-        if place.crashes > MOST_SHORT_LIVES and not self._store.home.is_nearly_full():
+        if place.crashes > MOST_SHORT_LIVES and not is_nearly_full(self._store.home.path):
             raise ModelyardError(f"{self._message}; it ended so {place.crashes} times in a row, see {engine.log.name}")
         place.start_after = now + min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(place.crashes - 1, MOST_SHORT_LIVES))
         self._next_reap = 0.0

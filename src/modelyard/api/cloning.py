@@ -3,11 +3,14 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from modelyard.api.checkpoints import find_checkpoint
+from modelyard.api.datacheck import check_clone
 from modelyard.api.edits import Change, apply_edits, difference
 from modelyard.api.operations import DEFAULT_TIMEOUT, settle, wait_for
+from modelyard.api.sweepfile import resolve_edits
 from modelyard.domain.checkpoint import Checkpoint
 from modelyard.domain.config import RunSpec
 from modelyard.domain.control import OpStatus, Save, Tune
@@ -43,11 +46,13 @@ def clone(
     """Queue a new run with the parent's config, tuned values included, and ``edits`` on top.
 
     ``warm_start`` is ``last`` (the weights as of now, also of a run in training), ``best``, a step, or a checkpoint's
-    id. Raises ``ConfigError`` for edits that do not fit, ``ConflictError`` for a parent without such a checkpoint.
+    id. Raises ``ConfigError`` or ``DataError`` for edits that do not fit, ``ConflictError`` for a parent without such
+    a checkpoint.
     """
     if inherit_optimizer and warm_start is None:
         raise UserError("--inherit-optimizer takes the optimizer state of a checkpoint; add --warm-start")
-    spec, _ = apply_edits(tuned_spec(store, parent), edits)
+    spec, _ = apply_edits(tuned_spec(store, parent), resolve_edits(edits, Path.cwd()))
+    check_clone(parent.spec, spec)
     if warm_start is None:
         run = store.runs.clone(parent.id, spec, priority=priority, actor=actor)
         return Cloned(run, difference(parent.spec, spec))

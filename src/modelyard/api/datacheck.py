@@ -26,12 +26,19 @@ def check_runs(name: str, specs: Sequence[RunSpec]) -> None:
             where = "" if len(members) == 1 else f"{name}-{numbers[0]}: "
             raise type(error)(f"{where}{error}") from error
         for number in numbers:
-            _batch_fits(f"{name}-{number}", specs[number - 1], opened["train"])
+            _batch_fits(f"{name}-{number}: ", specs[number - 1], opened["train"])
 
 
-def _batch_fits(run: str, spec: RunSpec, samples: int) -> None:
+def check_clone(parent: RunSpec, spec: RunSpec) -> None:
+    """Do the same for a clone whose data or batch size is not its parent's."""
+    if spec.data != parent.data or spec.training.batch_size != parent.training.batch_size:
+        (opened,) = check_data([spec.data.model_dump(mode="json")])
+        _batch_fits("", spec, opened["train"])
+
+
+def _batch_fits(where: str, spec: RunSpec, samples: int) -> None:
     size = spec.training.batch_size
     if size > samples:
         raise ConfigError(
-            f"{run}: training.batch_size: {size} is larger than the {samples} training samples; use at most {samples}"
+            f"{where}training.batch_size: {size} is larger than the {samples} training samples; use at most {samples}"
         )

@@ -18,6 +18,8 @@ DEFAULT_TIMEOUT = 35.0
 _POLL_SECONDS = 0.02
 
 _S = RunState
+_ALREADY: dict[str, RunState] = {Pause().kind: _S.PAUSED, Stop().kind: _S.STOPPED}
+"""The states in which a single run is already what an operation would make of it: asking twice is no mistake."""
 _APPLIES_TO: dict[str, frozenset[RunState]] = {
     Pause().kind: frozenset({_S.QUEUED, _S.RUNNING}),
     Stop().kind: frozenset({_S.QUEUED, _S.RUNNING, _S.PAUSING, _S.PAUSED}),
@@ -118,6 +120,8 @@ def check(outcomes: Sequence[Outcome]) -> None:
 def _ask(store: Store, target: Target, run: Run, op: ControlOp, actor: str) -> Outcome:
     if target.experiment is not None and run.state not in _meant_for(op):
         return Outcome(run, Result.SKIPPED, f"is {run.state.value}")
+    if _ALREADY.get(op.kind) is run.state:
+        return Outcome(run, Result.DONE, f"already {run.state.value} at step {run.step}", run.step)
     try:
         record = store.runs.request(run.id, op, actor=actor)
     except (ConflictError, NotFoundError) as error:

@@ -46,10 +46,10 @@ def sweep_from_mapping(value: Mapping[str, Any]) -> SweepSpec:
     return validate(SweepSpec, document)
 
 
-def resolve_edits(edits: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """Return edits of the base run with relative paths made absolute, as if they stood in the file ``source``."""
+def resolve_edits(edits: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return edits of the base run whose relative paths start at ``folder``, made absolute."""
     sweep = {"search": {"runs": [deepcopy(dict(edits))]}}
-    _make_paths_absolute(sweep, folder_of(source))
+    _make_paths_absolute(sweep, folder)
     return sweep["search"]["runs"][0]
 
 

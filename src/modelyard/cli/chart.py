@@ -25,7 +25,8 @@ def draw(curves: Sequence[Curve], *, width: int, height: int) -> list[str]:
         return ["no finite values"]
     lowest, highest = min(p[2] for p in points), max(p[2] for p in points)
     first, last = min(p[1] for p in points), max(p[1] for p in points)
-    labels = [f"{_at(lowest, highest, (height - 1 - row) / max(1, height - 1)):.4g}" for row in range(height)]
+    height = height if lowest < highest else 1
+    labels = _labels([_at(lowest, highest, (height - 1 - row) / max(1, height - 1)) for row in range(height)])
     margin = max(map(len, labels))
     columns = max(10, width - margin - 3)
     canvas = [[" "] * columns for _ in range(height)]
@@ -39,6 +40,15 @@ def draw(curves: Sequence[Curve], *, width: int, height: int) -> list[str]:
     lines.append(f"{' ' * (margin + 2)}{ends[0]}{' ' * max(1, columns - len(ends[0]) - len(ends[1]))}{ends[1]}")
     lines += [f"{MARKS[index % len(MARKS)]} {curve.name}" for index, curve in enumerate(curves)]
     return lines
+
+
+def _labels(values: Sequence[float]) -> list[str]:
+    """Write values with as few digits as tell them apart."""
+    for digits in range(4, 16):
+        labels = [f"{value:.{digits}g}" for value in values]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
 
 
 def _finite(curve: Curve) -> list[tuple[float, float]]:

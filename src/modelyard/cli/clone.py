@@ -54,7 +54,8 @@ def clone(
         typer.echo(f"  {change.path}: {config_value(change.before)} -> {config_value(change.after)}")
     start = "" if cloned.run.warm_start is None else f", starting from checkpoint {cloned.run.warm_start}"
     typer.echo(f"{cloned.run.name} is queued{start}")
-    typer.echo(f"{who} takes it" if who else f"no process takes it yet; run: modelyard resume {cloned.run.name}")
+    nobody = f"no process of this machine takes it yet; run: modelyard resume {cloned.run.name}"
+    typer.echo(f"{who} takes it" if who else nobody)
 
 
 def _who_takes_it(store: Store, cloned: Cloned) -> str | None:

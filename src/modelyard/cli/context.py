@@ -15,9 +15,12 @@ Timeout = Annotated[
 ]
 
 
-def open_home(ctx: typer.Context) -> Store:
-    """Open the home that ``--home`` or ``MODELYARD_HOME`` names, by default ``~/.modelyard``."""
-    return open_store(home_option(ctx))
+def open_home(ctx: typer.Context, *, spend_reserve: bool = False) -> Store:
+    """Open the home that ``--home`` or ``MODELYARD_HOME`` names, by default ``~/.modelyard``.
+
+    ``spend_reserve`` lets commands that free space work on a full disk.
+    """
+    return open_store(home_option(ctx), spend_reserve=spend_reserve)
 
 
 def home_option(ctx: typer.Context) -> Path | None:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 
 from modelyard.api.edits import apply_edits, parse_edits
 from modelyard.api.inspection import describe_data, inspect_data
-from modelyard.api.sweepfile import read_sweep
+from modelyard.api.sweepfile import folder_of, read_sweep, resolve_edits
 from modelyard.cli.context import Json
 from modelyard.cli.output import console, number, print_json, table, text
 from modelyard.domain.config import RunSpec
@@ -50,7 +50,8 @@ def inspect(
     """
     spec = _spec(path, source)
     if edits:
-        spec = apply_edits(spec, parse_edits(edits))[0]
+        folder = folder_of(path) if _is_sweep(path, source) else Path.cwd()
+        spec = apply_edits(spec, resolve_edits(parse_edits(edits), folder))[0]
     with Progress(
         "reading images",
         BarColumn(),
@@ -74,9 +75,13 @@ def inspect(
 
 
 def _spec(path: str, source: str | None) -> RunSpec:
-    if source is None and Path(path).suffix.lower() in _SWEEP_SUFFIXES and not Path(path).is_dir():
+    if _is_sweep(path, source):
         return read_sweep(path).run
     return validate(RunSpec, {"data": describe_data(path, source)}, source="--source")
+
+
+def _is_sweep(path: str, source: str | None) -> bool:
+    return source is None and Path(path).suffix.lower() in _SWEEP_SUFFIXES and not Path(path).is_dir()
 
 
 def _print(report: dict[str, Any]) -> None:

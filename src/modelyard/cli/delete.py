@@ -18,7 +18,7 @@ def delete(ctx: typer.Context, *, targets: Targets, yes: Yes = False, as_json: J
 
     Nothing is deleted while one of the runs is in training. `modelyard gc` gives the space of the files back.
     """
-    with open_home(ctx) as store:
+    with open_home(ctx, spend_reserve=True) as store:
         settle(store)
         found = {_key(target): target for target in (find_target(store, ref) for ref in targets)}
         delete_targets(store, list(found.values()), yes=yes, as_json=as_json)

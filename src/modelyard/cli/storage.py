@@ -11,7 +11,7 @@ from modelyard.cli.output import console, plain, print_json, size, table, text
 
 def storage(ctx: typer.Context, *, as_json: Json = False) -> None:
     """Say what takes how much space in the home."""
-    with open_home(ctx) as store:
+    with open_home(ctx, spend_reserve=True) as store:
         usage = store.gc.usage()
         names = {experiment.id: experiment.name for experiment in store.experiments.list()}
         home = store.home.path
@@ -44,14 +44,17 @@ def collect_garbage(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete stored bytes that nothing refers to; safe while runs train."""
-    with open_home(ctx) as store:
+    """Delete stored bytes that nothing refers to; safe while runs train, and on a full disk.
+
+    Logs of engine processes go a month after their last line.
+    """
+    with open_home(ctx, spend_reserve=True) as store:
         report = store.gc.collect(dry_run=dry_run, actor=actor())
     if as_json:
         print_json(plain(report) | {"dry_run": dry_run})
         return
     verb = "would delete" if dry_run else "deleted"
     typer.echo(
-        f"{verb} {report.blobs} blobs and {report.temp_files} temporary files "
+        f"{verb} {report.blobs} blobs, {report.temp_files} temporary files and {report.old_logs} old logs of processes "
         f"({size(report.freed_bytes)}); {report.kept} blobs are in use"
     )

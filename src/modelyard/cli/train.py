@@ -7,7 +7,7 @@ import typer
 
 from modelyard.api.datacheck import check_runs
 from modelyard.api.edits import apply_sweep_edits, parse_edits
-from modelyard.api.sweepfile import expand_at, read_sweep, resolve_edits
+from modelyard.api.sweepfile import expand_at, folder_of, read_sweep, resolve_edits
 from modelyard.api.training import Resources, create
 from modelyard.api.who import actor
 from modelyard.cli.context import Json, open_home
@@ -54,7 +54,7 @@ def load_sweep(path: Path, *, edits: list[str] | None = None, name: str | None =
     """Read a sweep file and change its base run and name."""
     spec = read_sweep(path)
     if edits:
-        spec = apply_sweep_edits(spec, resolve_edits(parse_edits(edits), str(path)))
+        spec = apply_sweep_edits(spec, resolve_edits(parse_edits(edits), folder_of(str(path))))
     if name is not None:
         spec = validate(SweepSpec, {**spec.model_dump(mode="json"), "name": name}, source="--name")
     return spec

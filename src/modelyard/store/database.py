@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from modelyard.domain.errors import MissingExtraError, ModelyardError, SchemaVersionError, StoreError, UserError
 from modelyard.store.home import Home, disk_full
 from modelyard.store.migrations import REVISIONS, VERSION_TABLE
+from modelyard.store.reserve import is_nearly_full
 
 BUSY_SECONDS = 30
 """How long a writer waits for another one."""
@@ -166,7 +167,7 @@ class Database:
         """Turn a driver's error into one that says what to do."""
         cause = error.orig
         code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
-        if code in _FULL_CODES or code == "53100" or (code in _IO_CODES and self._home.is_nearly_full()):
+        if code in _FULL_CODES or code == "53100" or (code in _IO_CODES and is_nearly_full(self._home.path)):
             return disk_full(self._home.path)
         if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or code == "55P03":
             return StoreError(f"{self._place} has been locked for {BUSY_SECONDS} s by another process; try again")

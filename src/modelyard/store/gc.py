@@ -7,7 +7,7 @@ is a rename, so the lock is held for milliseconds; the bytes are freed after it.
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from modelyard.store.usage import StorageUsage, usage
 
 _NAME = re.compile(r"[0-9a-f]{64}")  # what is called otherwise is not ours to delete
 _BATCH = 256
+_LOG_SECONDS = 30 * 24 * 3600.0
+"""The log of an engine process is kept so long after its last line."""
 _PAUSE = 0.005  # seconds in which other writers get their turn between two batches
 
 
@@ -33,9 +35,11 @@ class GcReport:
     blobs: int
     """Blobs deleted."""
     freed_bytes: int
-    """Bytes of those blobs and of the temporary files."""
+    """Bytes of all that was deleted."""
     temp_files: int
     """Temporary files of dead processes, deleted."""
+    old_logs: int
+    """Logs of engine processes that wrote nothing for 30 days, deleted."""
     kept: int
     """Blobs that something needs."""
 
@@ -56,6 +60,7 @@ class GarbageCollector:
         """
         with translated_os_errors(self._home.blobs):
             left_behind = _freed(temporary.abandoned(self._temporary, time.time()), dry_run=dry_run)
+            old_logs = _freed(self._old_logs(), dry_run=dry_run)
             if not dry_run:
                 with self._database.write() as connection:
                     pins.drop_dead(connection)
@@ -65,8 +70,9 @@ class GarbageCollector:
                 freed += self._collect_batch(names[start : start + _BATCH], dry_run=dry_run)
         report = GcReport(
             blobs=len(freed),
-            freed_bytes=sum(freed) + sum(left_behind),
+            freed_bytes=sum(freed) + sum(left_behind) + sum(old_logs),
             temp_files=len(left_behind),
+            old_logs=len(old_logs),
             kept=len(names) - len(freed),
         )
         if report.blobs and not dry_run:
@@ -105,6 +111,14 @@ class GarbageCollector:
         sizes = _freed(taken, dry_run=False)
         time.sleep(_PAUSE)
         return sizes
+
+    def _old_logs(self) -> Iterator[Path]:
+        """Yield the logs of engine processes that wrote nothing for long."""
+        newest = time.time() - _LOG_SECONDS
+        for path in self._home.logs.glob("*.log"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < newest:
+                    yield path
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest.removeprefix("sha256:")

@@ -11,11 +11,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelyard.domain.errors import SchemaVersionError, StorageFullError, StoreError
+from modelyard.store.reserve import Reserve, free_bytes
 
 _FORMAT = 1
 _MARKER = "home.json"
 _LOCK = "home.lock"
-_OURS = ("modelyard.db", "blobs", "scratch", "logs", "doorbell")
+_OURS = ("modelyard.db", "blobs", "scratch", "logs", "doorbell", "reserve")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -41,6 +42,16 @@ class Home:
         return self.path / "doorbell"
 
     @property
+    def reserve(self) -> Reserve:
+        """The bytes that are given up when the disk is full."""
+        return Reserve(self.path / "reserve")
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the logs of engine processes."""
+        return self.path / "logs"
+
+    @property
     def scratch_root(self) -> Path:
         """The folder of all scratch folders."""
         return self.path / "scratch"
@@ -59,7 +70,7 @@ class Home:
     def worker_log(self, worker_id: str) -> Path:
         """Return the file that a worker process writes its output to; its folder exists."""
         name = f"{_checked(worker_id)}.log"
-        return self._folder(self.path / "logs") / name
+        return self._folder(self.logs) / name
 
     def prepare(self) -> None:
         """Create the folder and its marker, or check that it is ours.
@@ -90,11 +101,6 @@ class Home:
             yield
         finally:
             os.close(descriptor)
-
-    def is_nearly_full(self) -> bool:
-        """Whether the disk has less than a megabyte left."""
-        status = os.statvfs(self.path)
-        return status.f_bavail * status.f_frsize < 2**20
 
     def _claim(self, marker: Path) -> None:
         foreign = [name for name in _OURS if (self.path / name).exists()]
@@ -143,8 +149,7 @@ def disk_full(path: Path) -> StorageFullError:
     """Build the error for a full disk, with how much is left."""
     left = ""
     with suppress(OSError):
-        status = os.statvfs(path)
-        left = f" ({status.f_bavail * status.f_frsize:,} bytes left)"
+        left = f" ({free_bytes(path):,} bytes left)"
     return StorageFullError(
         f"the disk of {path} is full{left}; free some space (see `modelyard storage`, `modelyard gc`)"
     )

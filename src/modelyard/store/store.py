@@ -66,14 +66,19 @@ class Store:
         self.close()
 
 
-def open_store(home: Path | str | None = None, *, database_url: str | None = None) -> Store:
+def open_store(
+    home: Path | str | None = None, *, database_url: str | None = None, spend_reserve: bool = False
+) -> Store:
     """Open the store in ``home``, creating or migrating it where needed.
 
     By default the environment decides: ``MODELYARD_HOME`` (else ``~/.modelyard``) and ``MODELYARD_DATABASE_URL`` (else
-    SQLite in the home). Raises ``SchemaVersionError`` for a home of a newer version, which stays as it is;
-    ``StoreError``.
+    SQLite in the home). ``spend_reserve`` is for whoever means to free space: on a full disk it gives up the bytes that
+    were set aside, without which the database could not be opened. Raises ``SchemaVersionError`` for a home of a newer
+    version, which stays as it is; ``StoreError``.
     """
     folder = Home(Path(home or os.environ.get("MODELYARD_HOME") or "~/.modelyard"))
+    if spend_reserve:
+        folder.reserve.spend()
     folder.prepare()
     database = Database(folder, database_url or os.environ.get("MODELYARD_DATABASE_URL"))
     try:

@@ -23,6 +23,7 @@ from modelyard.domain.errors import UserError
 from modelyard.domain.run import Run
 
 _METRIC_COLUMNS = 4
+_ALWAYS = frozenset({"name", "state"})
 
 
 def list_runs(
@@ -79,6 +80,7 @@ def _names(columns: str | None) -> list[str]:
 
 
 def _print_columns(runs: Sequence[Run], names: Sequence[str]) -> None:
+    names = [name for name in names if name not in _ALWAYS]
     grid = table("run", "state", *map(text, names))
     for run, row in zip(runs, field_values(runs, names), strict=True):
         cells = (number(v) if isinstance(v, float) else config_value(v) for v in row)
