@@ -12,15 +12,15 @@ from modelyard.domain.plan import Plan
 
 _WIDTH, _HEIGHT = 96, 20
 _COLUMNS = ("run", "state", "progress", "epoch", "train loss", "validation", "samples/s", "why")
-_COLORS = {
-    "running": "#0b7285",
+_COLORS = {  # as readable on white as on black
+    "running": "#0d849b",
     "completed": "#2b8a3e",
-    "failed": "#c92a2a",
-    "paused": "#a86500",
-    "pausing": "#a86500",
-    "stopped": "#862e9c",
-    "stopping": "#862e9c",
-    "queued": "#6b7280",
+    "failed": "#d84343",
+    "paused": "#ae6900",
+    "pausing": "#ae6900",
+    "stopped": "#b14dcb",
+    "stopping": "#b14dcb",
+    "queued": "#727988",
 }
 
 
@@ -100,7 +100,7 @@ def curve_svg(values: Sequence[float]) -> str:
     )
     return (
         f"<svg width='{_WIDTH}' height='{_HEIGHT}' role='img' aria-label='training loss'>"
-        f"<polyline points='{points}' fill='none' stroke='#1971c2' stroke-width='1.5'/></svg>"
+        f"<polyline points='{points}' fill='none' stroke='#1b7bd3' stroke-width='1.5'/></svg>"
     )
 
 
