@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from modelyard.api.operations import Outcome, Result, request
+from modelyard.domain.control import Pause
 from modelyard.domain.run import RunState
 from modelyard.store import Store, open_store
 
@@ -105,6 +107,22 @@ def test_what_is_done_already_is_no_mistake(waiting: Any, store: Store) -> None:
     assert len(store.controls.history(store.runs.get("digits-1").id)) == 1
 
 
+def test_several_who_ask_for_the_same_all_get_it(training: Any, store: Store) -> None:
+    answers: list[list[Outcome]] = []
+
+    def ask() -> None:
+        with open_store(training.home) as own:
+            answers.append(request(own, ["digits-1"], Pause(), actor="test"))
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert [outcome.result for (outcome,) in answers] == [Result.DONE] * 4
+    assert store.runs.get("digits-1").state is RunState.PAUSED
+
+
 def test_one_run_that_cannot_does_not_keep_the_others(waiting: Any, store: Store) -> None:
     waiting("stop", "digits-1")
     output = waiting("pause", "digits-1", "digits-2", expect=4)
@@ -142,8 +160,13 @@ def test_tune_of_a_paused_run_is_stored_without_a_wait(waiting: Any, store: Stor
 def test_a_tune_out_of_range_is_refused(waiting: Any) -> None:
     assert "learning_rate" in waiting.fails(2, "tune", "digits-1", "--learning-rate", "-1")
     assert "say what to change" in waiting.fails(2, "tune", "digits-1")
+
+
+def test_a_stopped_run_is_tuned_when_it_goes_on(waiting: Any, store: Store) -> None:
     waiting("stop", "digits-1")
-    assert "resume it first" in waiting.fails(4, "tune", "digits-1", "--epochs", "3")
+    assert "(it is stopped)" in waiting("tune", "digits-1", "--learning-rate", "0.5").out
+    waiting("resume", "digits-1")
+    assert store.controls.tunes([store.runs.get("digits-1").id])[0].op.model_dump()["learning_rate"] == 0.5
 
 
 @pytest.mark.covers("priority", "priority --level", "priority --json")

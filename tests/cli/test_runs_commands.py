@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from modelyard.cli.runs import listing
 from modelyard.domain.run import Reason, ReasonCode, RunState
 from modelyard.store import Store
 
@@ -49,6 +51,33 @@ def test_list_sorts_and_limits(trained: Any) -> None:
     ]  # fmt: skip
     assert [run["name"] for run in trained("runs", "list", "-s", "val_loss", "-n", "1", "--json").json] == ["digits-2"]
     assert "did you mean 'val_loss'" in trained.fails(2, "runs", "list", "--sort", "val_los")
+
+
+@pytest.mark.parametrize("width", [40, 80, 132, 200])
+def test_a_list_keeps_to_one_line_per_run_in_every_terminal(
+    trained: Any, store: Store, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    worker = store.leases.register()
+    trained("clone", "digits-1", "--set", "training.epochs=9")
+    ((_, lease),) = store.leases.claim(worker, limit=1)
+    with store.write(lease) as write:
+        write.transition(RunState.FAILED, Reason(code=ReasonCode.ERROR, message="a long reason\nof many words " * 9))
+    monkeypatch.setattr(listing, "console", lambda: Console(width=width, highlight=False))
+    lines = trained("runs", "list").out.splitlines()
+    assert len(lines) == 4
+    assert max(map(len, lines)) <= width
+    assert [line.split()[:2] for line in lines[1:3]] == [["digits-1", "completed"], ["digits-2", "completed"]]
+    assert ("why" in lines[0], "updated" in lines[0]) == (width >= 80, width >= 132)
+    assert ("a long reason of many" in lines[3]) == (width >= 80)
+
+
+def test_lists_filters_and_comparisons_see_what_was_tuned(trained: Any, store: Store) -> None:
+    trained("tune", "digits-2", "--epochs", "5")
+    trained("resume", "digits-2")
+    assert trained("runs", "list", "-c", "training.epochs", "--json").json[1]["fields"] == {"training.epochs": 5}
+    found = trained("runs", "list", "-f", "training.epochs > 4", "--json").json
+    assert [run["name"] for run in found] == ["digits-2"]
+    assert trained("runs", "compare", "digits", "--json").json["config"]["training.epochs"] == [2, 5]
 
 
 @pytest.mark.covers("runs list --columns")

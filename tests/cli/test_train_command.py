@@ -86,6 +86,18 @@ def test_continue_goes_on_with_the_unfinished_experiment(cli: Any, engine: Any, 
     assert len(store.experiments.list()) == 2, "everything was finished, so a new experiment starts"
 
 
+def test_continue_names_what_failed_instead_of_starting_anew(cli: Any, engine: Any, sweep: Path, store: Store) -> None:
+    sweep.write_text(sweep.read_text().replace("epochs: 2", "epochs: 3").replace("run:", "run:\n  seed: 13"))
+    engine.on_poll = pause_at(store, 2)
+    cli("train", sweep)
+    engine.on_poll = None
+    assert "2 runs failed" in cli("train", sweep, "--continue", expect=5).err
+    message = cli.fails(5, "train", sweep, "--continue")
+    assert message.startswith("2 of 2 runs of digits failed; to try them again: modelyard resume digits")
+    assert "digits-2: the loss was NaN" in message
+    assert len(store.experiments.list()) == 1
+
+
 def test_continue_is_for_the_very_same_sweep(cli: Any, engine: Any, sweep: Path, store: Store) -> None:
     engine.on_poll = pause_at(store, 2)
     cli("train", sweep)

@@ -1,6 +1,7 @@
 """The life cycle of a run: every change that is allowed, and only those."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -85,7 +86,8 @@ def test_a_run_parses_its_own_snapshot_of_the_config() -> None:
         experiment_id="e1",
         experiment="e",
         state=S.QUEUED,
-        reason=Reason(code=ReasonCode.CREATED, message=""),
+        reason=Reason(code=ReasonCode.CREATED, message="created\nby ada"),
+        notice="",
         spec_json=canonical_json(spec.model_dump(mode="json")),
         spec_hash=spec.hash,
         parent_id=None,
@@ -105,3 +107,5 @@ def test_a_run_parses_its_own_snapshot_of_the_config() -> None:
         ended_at=None,
     )
     assert run.spec == spec
+    assert run.why == "created by ada"
+    assert replace(run, notice="waiting for storage").why == "waiting for storage"

@@ -16,7 +16,7 @@ from modelyard.domain.control import Resume, Tune
 from modelyard.domain.events import CheckpointCorrupt
 from modelyard.domain.run import ReasonCode, Run, RunState
 from modelyard.engine.checkpoint_files import CheckpointFiles
-from modelyard.engine.executors import Solo
+from modelyard.engine.executors import Sliced, Solo
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.worker import work
 from modelyard.store import Store
@@ -46,6 +46,19 @@ def test_a_completed_run_has_metrics_logs_and_checkpoints(store: Store, train: T
     assert store.metrics.history(run.id, "val_loss").steps.tolist()[-1] == run.step == run.total_steps
     assert any("val_accuracy" in line.text for line in store.logs.read(run.id))
     assert set(run.fingerprints) == {"data", "code", "environment"}
+
+
+def test_the_log_says_where_each_attempt_starts(
+    store: Store, submit: Any, make_spec: MakeSpec, make_pool: MakePool
+) -> None:
+    (run,) = submit([make_spec(epochs=2)])
+    pool = make_pool()
+    pool.fill()
+    Sliced(chunk_seconds=0.0).turn(pool, pool.ready())
+    pool.release_all()
+    work(make_pool(), Solo(), idle_seconds=0)
+    starts = [line.text for line in store.logs.read(run.id) if line.text.startswith("attempt")]
+    assert starts == ["attempt 1 starts on cpu", "attempt 2 goes on from step 1 on cpu"]
 
 
 def test_the_best_weights_are_kept_and_tested(store: Store, train: Train, make_spec: MakeSpec) -> None:

@@ -46,8 +46,10 @@ def test_a_disk_with_room_for_rows_but_not_for_checkpoints_fails_the_run_in_the_
     store: Store, submit: Submit, make_spec: MakeSpec, make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run,) = submit([make_spec(epochs=200)])
+    seen: list[str] = []
 
     def refuse(chunks: Iterable[bytes]) -> BlobRef:
+        seen.append(store.runs.get(run.id).notice)
         raise StorageFullError("the disk is full")
 
     monkeypatch.setattr(store.blobs, "put", refuse)
@@ -55,6 +57,9 @@ def test_a_disk_with_room_for_rows_but_not_for_checkpoints_fails_the_run_in_the_
     failed = store.runs.get(run.id)
     assert (failed.state, failed.reason.code) == (RunState.FAILED, ReasonCode.STORAGE_FULL)
     assert failed.step < 10
+    assert set(seen) == {"", "waiting for storage: the disk is full"}, "said while it waits"
+    assert failed.notice == ""
+    assert store.logs.read(run.id)[-1].text.startswith("failed: the disk is full")
     assert any("waiting, since nothing could be written" in line.text for line in store.logs.read(run.id))
 
 

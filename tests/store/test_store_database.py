@@ -79,14 +79,26 @@ def test_a_newer_schema_is_refused_and_nothing_changes(home, database_url, sweep
 
 def test_a_failed_migration_leaves_an_empty_database(home, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(database_module, "REVISIONS", ("0001", "0002"))
-        patched.setattr("modelyard.store.migrations.upgrade.REVISIONS", ("0001", "0002"), raising=False)
-        with pytest.raises(Exception, match="0002"):
+        patched.setattr(database_module, "REVISIONS", (*REVISIONS, "9999"))
+        patched.setattr("modelyard.store.migrations.upgrade.REVISIONS", (*REVISIONS, "9999"), raising=False)
+        with pytest.raises(Exception, match="9999"):
             open_store(home)
     with sqlite3.connect(home / "modelyard.db") as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
     connection.close()
     open_store(home).close()
+
+
+def test_a_home_of_the_first_schema_keeps_what_it_has(home, sweep):
+    with open_store(home) as store:
+        sweep(store)
+        (run,) = store.runs.list()
+        with store.database.write() as connection:
+            connection.execute(text("ALTER TABLE runs DROP COLUMN notice"))
+            connection.execute(text("ALTER TABLE workers DROP COLUMN agent_id"))
+            connection.execute(text(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '0001'"))
+    with open_store(home) as store:
+        assert store.runs.get(run.id) == run
 
 
 def test_a_killed_migration_is_done_again(home):

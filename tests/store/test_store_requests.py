@@ -22,10 +22,8 @@ EXPECTED = {
     },
     Resume(): dict.fromkeys((S.PAUSED, S.STOPPED, S.FAILED), (S.QUEUED, ACKNOWLEDGED)),
     Save(): {S.RUNNING: (S.RUNNING, PENDING)},
-    Tune(epochs=9): {state: (state, PENDING) for state in S if state not in {S.STOPPED, S.FAILED}},
-    Tune(learning_rate=0.1): {
-        state: (state, PENDING) for state in S if state not in {S.STOPPED, S.FAILED, S.COMPLETED}
-    },
+    Tune(epochs=9): {state: (state, PENDING) for state in S},
+    Tune(learning_rate=0.1): {state: (state, PENDING) for state in S if state is not S.COMPLETED},
     SetPriority(priority=5): {state: (state, ACKNOWLEDGED) for state in S},
 }
 

@@ -89,6 +89,8 @@ class EngineCommand:
     database_url: str | None
     """Handed over in the environment, never on the command line: it may hold a password."""
     experiment_id: str | None
+    agent_id: str | None = None
+    """The worker id of whoever starts it."""
     extra: tuple[str, ...] = field(default=())
 
     def start(self, group: Group, log: Path) -> EngineProcess:
@@ -103,6 +105,7 @@ class EngineCommand:
             f"--device={group.device}",
             f"--reason={group.reason}",
             *([f"--experiment={self.experiment_id}"] if self.experiment_id else []),
+            *([f"--agent={self.agent_id}"] if self.agent_id else []),
             *self.extra,
         ]
         environment = {**child_environment(self.database_url), "PYTHONUNBUFFERED": "1"}

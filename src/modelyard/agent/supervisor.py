@@ -219,7 +219,10 @@ class Supervisor:
         with translated_os_errors(home.path):
             log = home.worker_log(f"{self._worker_id}-{self._launches}")
         command = EngineCommand(
-            home=home.path, database_url=self._store.database_url, experiment_id=self._experiment_id
+            home=home.path,
+            database_url=self._store.database_url,
+            experiment_id=self._experiment_id,
+            agent_id=self._worker_id,
         )
         place.engine = command.start(place.group, log)
         place.started_at = now

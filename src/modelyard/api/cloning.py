@@ -11,9 +11,10 @@ from modelyard.api.datacheck import check_clone
 from modelyard.api.edits import Change, apply_edits, difference
 from modelyard.api.operations import DEFAULT_TIMEOUT, settle, wait_for
 from modelyard.api.sweepfile import resolve_edits
+from modelyard.api.tuned import tuned_fields
 from modelyard.domain.checkpoint import Checkpoint
 from modelyard.domain.config import RunSpec
-from modelyard.domain.control import OpStatus, Save, Tune
+from modelyard.domain.control import OpStatus, Save
 from modelyard.domain.errors import ConfigError, ConflictError, NotFoundError, UserError
 from modelyard.domain.run import Run, RunState
 from modelyard.store import LeaseObserver, Store
@@ -80,16 +81,7 @@ def clone(
 
 def tuned_spec(store: Store, run: Run) -> RunSpec:
     """Return the run's config with every ``tune`` that took effect."""
-    edits: dict[str, Any] = {}
-    for record in store.controls.history(run.id):
-        if record.status is OpStatus.ACKNOWLEDGED and isinstance(record.op, Tune):
-            tuned = {
-                "optimizer.learning_rate": record.op.learning_rate,
-                "optimizer.weight_decay": record.op.weight_decay,
-                "training.epochs": record.op.epochs,
-            }
-            edits |= {path: value for path, value in tuned.items() if value is not None}
-    return apply_edits(run.spec, edits)[0]
+    return apply_edits(run.spec, tuned_fields(store, [run]).get(run.id, {}))[0]
 
 
 def _bring_up_to_date(store: Store, parent: Run, actor: str) -> None:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelyard.api.tuned import tuned_fields
 from modelyard.domain.parts.metrics import better_mode
 from modelyard.domain.query import Value, flatten
 from modelyard.domain.run import Run
+from modelyard.store import Store
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,10 @@ class Comparison:
     """Last values."""
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
-    """Compare the configs and the metrics' last values of runs."""
-    configs = [flatten(json.loads(run.spec_json)) for run in runs]
+def compare(store: Store, runs: Sequence[Run]) -> Comparison:
+    """Compare the configs (with what they were tuned to) and the metrics' last values of runs."""
+    tuned = tuned_fields(store, runs)
+    configs = [flatten(json.loads(run.spec_json)) | tuned.get(run.id, {}) for run in runs]
     paths = list(dict.fromkeys(path for config in configs for path in config))
     lines = [Line(path, tuple(config.get(path) for config in configs)) for path in paths]
     names = sorted({name for run in runs for name in run.summary}, key=_metric_order)

@@ -104,7 +104,7 @@ class Experiment:
 
     def compare(self) -> Comparison:
         """Put its runs side by side."""
-        return compare([run.record for run in self.runs()])
+        return compare(self._store, [run.record for run in self.runs()])
 
     def train(
         self,

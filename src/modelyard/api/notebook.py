@@ -116,7 +116,7 @@ def _cells(row: RunRow) -> list[str]:
         f"{curve_svg(row.curve)} {'' if loss is None else f'{loss:.4g}'}",
         f"{escape(row.metric)} {row.value:.4g}" if row.metric and row.value is not None else "",
         "" if row.samples_per_second is None else f"{row.samples_per_second:,.0f}",
-        escape(run.reason.message),
+        escape(run.why),
     ]
 
 

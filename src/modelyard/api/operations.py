@@ -18,8 +18,11 @@ DEFAULT_TIMEOUT = 35.0
 _POLL_SECONDS = 0.02
 
 _S = RunState
-_ALREADY: dict[str, RunState] = {Pause().kind: _S.PAUSED, Stop().kind: _S.STOPPED}
-"""The states in which a single run is already what an operation would make of it: asking twice is no mistake."""
+_ALREADY: dict[str, tuple[RunState, RunState]] = {
+    Pause().kind: (_S.PAUSING, _S.PAUSED),
+    Stop().kind: (_S.STOPPING, _S.STOPPED),
+}
+"""The states of a run that is, or is about to be, what an operation would make of it: asking twice is no mistake."""
 _APPLIES_TO: dict[str, frozenset[RunState]] = {
     Pause().kind: frozenset({_S.QUEUED, _S.RUNNING}),
     Stop().kind: frozenset({_S.QUEUED, _S.RUNNING, _S.PAUSING, _S.PAUSED}),
@@ -120,13 +123,25 @@ def check(outcomes: Sequence[Outcome]) -> None:
 def _ask(store: Store, target: Target, run: Run, op: ControlOp, actor: str) -> Outcome:
     if target.experiment is not None and run.state not in _meant_for(op):
         return Outcome(run, Result.SKIPPED, f"is {run.state.value}")
-    if _ALREADY.get(op.kind) is run.state:
-        return Outcome(run, Result.DONE, f"already {run.state.value} at step {run.step}", run.step)
     try:
         record = store.runs.request(run.id, op, actor=actor)
-    except (ConflictError, NotFoundError) as error:
+    except ConflictError as error:
+        return _already(store, run, op) or Outcome(run, Result.REFUSED, str(error))
+    except NotFoundError as error:
         return Outcome(run, Result.REFUSED, str(error))
     return _outcome(run, record)
+
+
+def _already(store: Store, run: Run, op: ControlOp) -> Outcome | None:
+    """Return the outcome for a run that somebody else asked for the same."""
+    now = _fresh(store, run)
+    coming, there = _ALREADY.get(op.kind, (None, None))
+    if now.state is there:
+        return Outcome(now, Result.DONE, f"already {now.state.value} at step {now.step}", now.step)
+    if now.state is not coming:
+        return None
+    asked = [record for record in store.controls.pending([run.id]) if record.op.kind == op.kind]
+    return _outcome(now, asked[-1]) if asked else _already(store, now, op)
 
 
 def _meant_for(op: ControlOp) -> frozenset[RunState]:
@@ -146,7 +161,7 @@ def _waited(store: Store, outcome: Outcome, deadline: float, observer: LeaseObse
         if store.runs.get(outcome.run.id).state in ACTIVE:
             left = max(0.0, deadline - time.monotonic())
             record = wait_for(store, record, timeout=left, observer=observer)
-        outcome = _outcome(outcome.run, record)
+        outcome = _outcome(_fresh(store, outcome.run), record)
     return replace(outcome, run=_fresh(store, outcome.run))
 
 
@@ -167,6 +182,8 @@ def _outcome(run: Run, record: ControlRecord) -> Outcome:
 
 
 def _pending(run: Run) -> str:
+    if run.notice:
+        return f"requested; it takes effect once the run goes on ({run.notice})"
     if run.state in ACTIVE:
         return "requested, but not acknowledged yet; it takes effect at the run's next step"
     return f"stored; it takes effect when the run trains next (it is {run.state.value})"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from modelyard.api.tuned import tuned_fields
 from modelyard.domain.errors import UserError
 from modelyard.domain.query import RUN_FIELDS, Value, check_fields, fields_of, run_fields
 from modelyard.domain.query_parser import parse
@@ -12,7 +13,7 @@ from modelyard.store import Store
 _SHOWN_FIELDS: Mapping[str, Callable[[Run], Value]] = {
     "done": lambda run: run.step / run.total_steps if run.total_steps else None,
     "updated": lambda run: run.updated_at.isoformat(),
-    "why": lambda run: " ".join(run.reason.message.split()),
+    "why": lambda run: run.why,
 }
 """Columns of a list of runs that are no fields of a filter; ``done`` is a share, ``updated`` a time in UTC."""
 
@@ -35,18 +36,22 @@ def select_runs(
     experiment_id = None if experiment is None else store.experiments.get(experiment).id
     runs = store.runs.list(experiment_id=experiment_id, project=project)
     if condition is not None and where is not None:
-        fields = {run.id: run_fields(run) for run in runs}
+        tuned = tuned_fields(store, runs)
+        fields = {run.id: run_fields(run, tuned.get(run.id)) for run in runs}
         if any(field not in RUN_FIELDS for field in fields_of(condition)) and runs:
             check_fields(where, condition, {*RUN_FIELDS, *(name for row in fields.values() for name in row)})
         runs = [run for run in runs if condition.matches(fields[run.id])]
     if sort is not None:
-        runs = _sorted(runs, sort)
+        runs = _sorted(store, runs, sort)
     return runs if limit is None else runs[:limit]
 
 
-def field_values(runs: Sequence[Run], names: Sequence[str]) -> list[list[Value]]:
+def field_values(store: Store, runs: Sequence[Run], names: Sequence[str]) -> list[list[Value]]:
     """Return the value of each named field of each run. Raises ``UserError`` for a field that no run has."""
-    rows = [{field: read(run) for field, read in _SHOWN_FIELDS.items()} | run_fields(run) for run in runs]
+    tuned = tuned_fields(store, runs) if names else {}
+    rows = [
+        {field: read(run) for field, read in _SHOWN_FIELDS.items()} | run_fields(run, tuned.get(run.id)) for run in runs
+    ]
     known = {*RUN_FIELDS, *(name for row in rows for name in row)}
     for name in names:
         if runs and name not in known:
@@ -54,9 +59,9 @@ def field_values(runs: Sequence[Run], names: Sequence[str]) -> list[list[Value]]
     return [[row.get(name) for name in names] for row in rows]
 
 
-def _sorted(runs: list[Run], sort: str) -> list[Run]:
+def _sorted(store: Store, runs: list[Run], sort: str) -> list[Run]:
     name, falling = sort.removeprefix("-"), sort.startswith("-")
-    values = {run.id: row[0] for run, row in zip(runs, field_values(runs, [name]), strict=True)}
+    values = {run.id: row[0] for run, row in zip(runs, field_values(store, runs, [name]), strict=True)}
     present = [run for run in runs if values[run.id] is not None]
     present.sort(key=lambda run: _order(values[run.id]), reverse=falling)
     return present + [run for run in runs if values[run.id] is None]

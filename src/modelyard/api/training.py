@@ -15,7 +15,7 @@ from modelyard.api.operations import request_runs, settle, settle_unknown
 from modelyard.api.progress import ProgressReader, Snapshot
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Pause, Resume
-from modelyard.domain.errors import StorageFullError, StoreError
+from modelyard.domain.errors import RunFailedError, StorageFullError, StoreError
 from modelyard.domain.events import Event
 from modelyard.domain.plan import Execution, Plan
 from modelyard.domain.run import ACTIVE, Experiment, RunState
@@ -82,20 +82,37 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
     """Create the experiment of a sweep and queue its runs.
 
     ``go_on`` looks for the newest experiment of the same sweep that is not finished, resumes its paused runs and
-    returns it instead.
+    returns it instead. Raises ``RunFailedError`` if there is none, and the newest one of this sweep has failed runs.
     """
     if go_on:
         settle(store)
-        for experiment in store.experiments.list(project=sweep.project):
-            if experiment.sweep_hash == sweep.hash:
-                pausing = store.runs.list(experiment_id=experiment.id, states={RunState.PAUSING})
-                settle_unknown(store, pausing)
-                runs = store.runs.list(experiment_id=experiment.id)
-                if any(run.state in ACTIVE or run.state in {RunState.QUEUED, RunState.PAUSED} for run in runs):
-                    paused = [run for run in runs if run.state is RunState.PAUSED]
-                    request_runs(store, paused, Resume(), actor=actor)
-                    return experiment
+        same = [one for one in store.experiments.list(project=sweep.project) if one.sweep_hash == sweep.hash]
+        for experiment in same:
+            pausing = store.runs.list(experiment_id=experiment.id, states={RunState.PAUSING})
+            settle_unknown(store, pausing)
+            runs = store.runs.list(experiment_id=experiment.id)
+            if any(run.state in ACTIVE or run.state in {RunState.QUEUED, RunState.PAUSED} for run in runs):
+                paused = [run for run in runs if run.state is RunState.PAUSED]
+                request_runs(store, paused, Resume(), actor=actor)
+                return experiment
+        if same:
+            _refuse_failed(store, same[0])
     return store.experiments.create(sweep, specs, actor=actor)
+
+
+def _refuse_failed(store: Store, experiment: Experiment) -> None:
+    failed = store.runs.list(experiment_id=experiment.id, states={RunState.FAILED})
+    if failed:
+        lines = [f"  {run.name}: {run.why}" for run in failed]
+        raise RunFailedError(
+            "\n".join(
+                [
+                    f"{len(failed)} of {experiment.run_count} runs of {experiment.name} failed; to try them again: "
+                    f"modelyard resume {experiment.name}; to start anew, leave out --continue",
+                    *lines,
+                ]
+            )
+        )
 
 
 def train_experiment(store: Store, experiment: Experiment, *, resources: Resources, view: View, actor: str) -> Ending:

@@ -32,12 +32,17 @@ SlotsOption = Annotated[
 ]
 
 
-def run_in_foreground(store: Store, experiment: Experiment, resources: Resources, *, as_json: bool) -> None:
+def run_in_foreground(
+    store: Store, experiment: Experiment, resources: Resources, *, as_json: bool, all_of_it: bool = False
+) -> None:
     """Train with a view, print how it ended, and raise ``RunFailedError`` if a run failed meanwhile.
 
-    Ends the process with 130 after a second Ctrl-C and with 143 after SIGTERM.
+    ``all_of_it`` counts those that had failed before, too. Ends the process with 130 after a second Ctrl-C and with 143
+    after SIGTERM.
     """
-    failed_before = {run.id for run in store.runs.list(experiment_id=experiment.id, states={RunState.FAILED})}
+    failed_before = set()
+    if not all_of_it:
+        failed_before = {run.id for run in store.runs.list(experiment_id=experiment.id, states={RunState.FAILED})}
     with _view(as_json) as view:
         ending = train_experiment(store, experiment, resources=resources, view=view, actor=actor())
     runs = store.runs.list(experiment_id=experiment.id)
@@ -77,6 +82,6 @@ def _last_words(experiment: Experiment, ending: Ending, runs: list[Run]) -> str:
 
 
 def _failures(failed: list[Run]) -> str:
-    lines = [f"  {run.name}: {run.reason.message}" for run in failed]
+    lines = [f"  {run.name}: {run.why}" for run in failed]
     count = "1 run failed" if len(failed) == 1 else f"{len(failed)} runs failed"
     return "\n".join([f"{count}; see: modelyard runs logs {failed[0].name}", *lines])

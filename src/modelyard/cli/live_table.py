@@ -105,14 +105,15 @@ def reasons_below(rows: Sequence[RunRow], width: int) -> list[str]:
     if choose_layout(rows, width).why:
         return []
     states = {RunState.FAILED, RunState.PAUSED}
-    return [f"{row.run.name}: {why(row)}" for row in rows if row.run.state in states and why(row)]
+    told = [row for row in rows if (row.run.state in states or row.run.notice) and why(row)]
+    return [f"{row.run.name}: {why(row)}" for row in told]
 
 
 def why(row: RunRow) -> str:
     """Return the reason for the run's state, where it is worth a reader's time."""
     reason = row.run.reason
-    said = row.run.state in _REASON_STATES or reason.code.value not in _NOT_SAID
-    return " ".join(reason.message.split()) if said else ""
+    said = row.run.notice or row.run.state in _REASON_STATES or reason.code.value not in _NOT_SAID
+    return row.run.why if said else ""
 
 
 def _width(columns: Sequence[_Column]) -> int:

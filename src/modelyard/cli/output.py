@@ -1,14 +1,16 @@
 """Everything that is printed: JSON documents, tables, and single values in words."""
 
+import io
 import json
 import math
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 from pydantic import BaseModel
@@ -34,8 +36,25 @@ _MISSING = "-"
 
 def console() -> Console:
     """Return a console on standard output; outside a terminal, tables are as wide as they need to be."""
-    width = None if sys.stdout.isatty() else 1000
-    return Console(width=width, highlight=False, soft_wrap=False)
+    if sys.stdout.isatty():
+        return Console(highlight=False, soft_wrap=False)
+    return Console(file=_Unpadded(sys.stdout), width=1000, highlight=False, soft_wrap=False)
+
+
+class _Unpadded(io.StringIO):
+    """Passes text on without the blanks that pad the last column of a table."""
+
+    def __init__(self, file: TextIO) -> None:
+        super().__init__()
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write to the file."""
+        return self._file.write(re.sub(r" +$", "", text, flags=re.MULTILINE))
+
+    def flush(self) -> None:
+        """Flush the file."""
+        self._file.flush()
 
 
 def print_json(value: Any) -> None:

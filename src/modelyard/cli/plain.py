@@ -15,6 +15,7 @@ class PlainView:
     def __init__(self, file: IO[str]) -> None:
         self._file = file
         self._epochs: dict[str, int] = {}
+        self._notices: dict[str, str] = {}
 
     def planned(self, plan: Plan) -> None:
         """Write one line for each reason of the plan."""
@@ -28,10 +29,17 @@ class PlainView:
             if row.run.epoch > self._epochs.setdefault(row.run.id, row.run.epoch):
                 self._epochs[row.run.id] = row.run.epoch
                 self.say(_epoch_line(row))
+            self._tell_notice(row)
         for event in events:
             changed = rows.get(event.run_id or "")
             if changed is not None and isinstance(event.payload, RunStateChanged):
                 self.say(f"{changed.run.name}: {event.payload.after.value} ({event.payload.reason.message})")
+
+    def _tell_notice(self, row: RunRow) -> None:
+        before = self._notices.get(row.run.id, "")
+        self._notices[row.run.id] = row.run.notice
+        if bool(before) != bool(row.run.notice):
+            self.say(f"{row.run.name}: {row.run.why if row.run.notice else 'going on'}")
 
     def say(self, message: str) -> None:
         """Write one line."""

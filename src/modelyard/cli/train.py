@@ -47,7 +47,7 @@ def train(
     with open_home(ctx) as store:
         experiment = create(store, spec, specs, actor=actor(), go_on=go_on)
         resources = Resources(execution=execution, processes=processes, slots=slots)
-        run_in_foreground(store, experiment, resources, as_json=as_json)
+        run_in_foreground(store, experiment, resources, as_json=as_json, all_of_it=True)
 
 
 def load_sweep(path: Path, *, edits: list[str] | None = None, name: str | None = None) -> SweepSpec:

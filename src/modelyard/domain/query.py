@@ -126,14 +126,17 @@ def check_fields(text: str, condition: Condition, known: Collection[str]) -> Non
             raise UserError(pointed(text, text.find(field), f"no run has a field {field!r}{_hint(field, known)}"))
 
 
-def run_fields(run: Run) -> dict[str, Value]:
-    """Return what a filter sees of a run: its own fields, its config by dotted path, its metrics' last values."""
+def run_fields(run: Run, tuned: Mapping[str, Value] | None = None) -> dict[str, Value]:
+    """Return what a filter sees of a run: its own fields, its config by dotted path, its metrics' last values.
+
+    ``tuned`` are config fields that were changed while it trained.
+    """
     fields: dict[str, Value] = {
         "id": run.id, "name": run.name, "project": run.project, "experiment": run.experiment,
         "state": run.state.value, "reason": run.reason.code.value, "parent": run.parent_id,
         "priority": run.priority, "attempt": run.attempt, "step": run.step, "epoch": run.epoch,
     }  # fmt: skip
-    for path, value in flatten(json.loads(run.spec_json)).items():
+    for path, value in (flatten(json.loads(run.spec_json)) | dict(tuned or {})).items():
         fields.setdefault(path, value)
     for name, last in run.summary.items():
         fields.setdefault(name, last)

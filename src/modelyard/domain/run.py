@@ -99,6 +99,8 @@ class Run:
     experiment: str
     state: RunState
     reason: Reason
+    notice: str
+    """What a run in training waits for (space on the disk), or an empty string."""
     spec_json: str
     """The config snapshot, as canonical JSON. It never changes; ``spec`` parses it."""
     spec_hash: str
@@ -127,6 +129,11 @@ class Run:
     updated_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+    @property
+    def why(self) -> str:
+        """What to tell people about its state, on one line."""
+        return " ".join((self.notice or self.reason.message).split())
 
     @cached_property
     def spec(self) -> RunSpec:

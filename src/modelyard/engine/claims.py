@@ -94,7 +94,7 @@ class Claims:
         claim.failure = reason
         try:
             with self._store.write(claim.lease) as write:
-                write.lines(claim.lines)
+                write.lines([*claim.lines, f"failed: {reason.message}"])
                 write.transition(RunState.FAILED, reason)
         except FencedError:
             return

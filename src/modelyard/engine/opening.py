@@ -60,7 +60,7 @@ class Opener:
         session.replay(self._store.controls.history(run.id))
         learner = keeper.learner
         with self._store.write(lease) as write:
-            write.lines(notes)
+            write.lines([*notes, _where_it_starts(run, learner)])
             write.begin(
                 start_step=learner.progress.step,
                 checkpoint_id=None if checkpoint is None else checkpoint.id,
@@ -115,3 +115,9 @@ class Opener:
         with self._store.write(lease) as write:
             write.corrupt(checkpoint.id, digest=digest, message=str(error))
             write.lines([f"{error}; going on from the checkpoint before it"])
+
+
+def _where_it_starts(run: Run, learner: Learner) -> str:
+    step = learner.progress.step
+    where = f"goes on from step {step}" if step else "starts"
+    return f"attempt {run.attempt} {where} on {learner.device}"

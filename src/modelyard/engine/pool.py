@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from modelyard.domain.control import ControlRecord
-from modelyard.domain.errors import ConflictError, FencedError, StoreError
+from modelyard.domain.errors import ConflictError, FencedError, StorageFullError, StoreError
 from modelyard.domain.run import Reason
 from modelyard.engine.claims import PATIENCE_SECONDS, RETRY_SECONDS, Claims
 from modelyard.engine.failures import breaks_the_device, is_passing, reason_for, traceback_lines
@@ -112,6 +112,19 @@ class SessionPool:
         assert session.blocked_since is not None
         if time.monotonic() - session.blocked_since >= self._patience:
             self._fail(session, reason_for(error), [])
+        elif isinstance(error, StorageFullError):
+            self._say_so(session)
+
+    @staticmethod
+    def _say_so(session: Session) -> None:
+        """Write down why a run waits: there may be room for that though there is none for a checkpoint."""
+        try:
+            session.flush()
+        except FencedError:
+            session.open = False
+        except Exception as error:
+            if not is_passing(error):
+                raise
 
     def _fail(self, session: Session, reason: Reason, lines: list[str]) -> None:
         try:

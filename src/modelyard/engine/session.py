@@ -39,6 +39,7 @@ class Session:
         self.blocked_since: float | None = None
         """Monotonic time since when nothing could be written."""
         self.retry_at = 0.0
+        self._notice = ""
         self._doom: Reason | None = None
         self._store = store
         self._keeper = keeper
@@ -189,7 +190,7 @@ class Session:
 
     def fail(self, reason: Reason, lines: Sequence[str] = ()) -> None:
         """End the run as failed. Its last good checkpoint stays."""
-        for line in lines:
+        for line in (*lines, f"failed: {reason.message}"):
             self.recorder.line(line)
         self._commit(to=RunState.FAILED, reason=reason)
 
@@ -212,6 +213,7 @@ class Session:
         if self.blocked_since is None:
             self.blocked_since = now
             self.recorder.line(f"waiting, since nothing could be written: {why}")
+            self._notice = f"waiting for storage: {why}"
         self.retry_at = now + seconds
 
     def doom(self, reason: Reason) -> None:
@@ -220,12 +222,18 @@ class Session:
 
     def unblock(self) -> None:
         """Try again what could not be written. Raises ``StoreError`` if it still cannot."""
-        if self._doom is not None:
-            self.fail(self._doom)
-        elif self._save_failed:
-            self.save()
-        else:
-            self.flush()
+        notice, self._notice = self._notice, ""
+        try:
+            if self._doom is not None:
+                self.fail(self._doom)
+            elif self._save_failed:
+                self.save()
+            else:
+                self.flush()
+        except BaseException:
+            self._notice = notice
+            raise
+        self.recorder.line("going on: it could be written")
         self.blocked_since = None
 
     def _commit(
@@ -247,7 +255,12 @@ class Session:
                 write.lines(said.lines)
                 for name, (blob, step) in blobs.items():
                     write.artifact(name, blob, step=step)
-                write.progress(step=progress.step, epoch=progress.epoch, total_steps=self.learner.total_steps)
+                write.progress(
+                    step=progress.step,
+                    epoch=progress.epoch,
+                    total_steps=self.learner.total_steps,
+                    notice=self._notice,
+                )
                 for draft in drafts:
                     write.checkpoint(draft, keep=self._config.checkpoint.keep)
                 if op is not None:

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     prepare_process()
     with open_store(options.home) as store:
-        worker_id = store.leases.register(kind="engine")
+        worker_id = store.leases.register(kind="engine", agent_id=options.agent)
         pool = _make_pool(store, worker_id, options)
         _stop_on_signals(pool)
         _watch_parent(pool)
@@ -94,6 +94,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m modelyard.engine.worker", description=__doc__)
     parser.add_argument("--home", required=True)
     parser.add_argument("--experiment", help="take runs of this experiment only")
+    parser.add_argument("--agent", help="worker id of the agent that started this process")
     parser.add_argument("--execution", choices=list(Execution), default=Execution.SOLO)
     parser.add_argument("--slots", type=int, default=1, help="runs in training at the same time")
     parser.add_argument("--chunk-seconds", type=float, default=CHUNK_SECONDS, help="length of a turn, when sliced")

@@ -43,10 +43,10 @@ class Checkpoints:
             fitting = [checkpoint for checkpoint in found if CheckpointTag(which) in checkpoint.tags]
         if fitting:
             return fitting[0]
-        what = f"of step {which}" if isinstance(which, int) else f"tagged {which}"
+        what = f"of step {which}" if isinstance(which, int) else f"marked as {which}"
         steps = ", ".join(str(checkpoint.step) for checkpoint in found)
         raise NotFoundError(
-            f"run {run_id} has no checkpoint {what}; " + (f"it has steps {steps}" if found else "it has none yet")
+            f"the run has no checkpoint {what}; " + (f"it has steps {steps}" if found else "it has none yet")
         )
 
 

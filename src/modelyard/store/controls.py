@@ -34,6 +34,14 @@ class Controls:
         with self._database.read() as connection:
             return op_records(connection, control_ops.c.run_key == key_of(connection, run_id))
 
+    def tunes(self, run_ids: Collection[str]) -> list[ControlRecord]:
+        """Return the tunes of these runs that took effect, oldest first. One query."""
+        if not run_ids:
+            return []
+        condition = (control_ops.c.kind == "tune") & (control_ops.c.status == OpStatus.ACKNOWLEDGED)
+        with self._database.read() as connection:
+            return op_records(connection, runs.c.id.in_(run_ids) & condition)
+
     def get(self, op_id: int) -> ControlRecord:
         """Return one operation. Raises ``NotFoundError``."""
         with self._database.read() as connection:

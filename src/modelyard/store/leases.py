@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, lit
 
 from modelyard.domain.errors import FencedError
 from modelyard.domain.run import WHEN_LEASE_LOST, Lease, Reason, ReasonCode, Run, RunState
-from modelyard.store import checkpoints, clock
+from modelyard.store import checkpoints, clock, logs
 from modelyard.store.database import Database
 from modelyard.store.lease_observer import LeaseObserver
 from modelyard.store.lifecycle import change_state
@@ -43,8 +43,8 @@ class Leases:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def register(self, *, kind: str = "engine") -> str:
-        """Make the calling process known as a worker; return the worker's id."""
+    def register(self, *, kind: str = "engine", agent_id: str | None = None) -> str:
+        """Make the calling process known as a worker, started by the worker ``agent_id``; return the worker's id."""
         process = current_process()
         worker_id = new_id()
         row = {
@@ -56,6 +56,7 @@ class Leases:
             "process_start": process.start,
             "beat": 0,
             "crash_message": "",
+            "agent_id": agent_id,
             "started_at": clock.now(),
         }
         with self._database.write() as connection:
@@ -65,7 +66,7 @@ class Leases:
     def unregister(self, worker_id: str) -> None:
         """Forget a worker; a run that it still owns is handled as lost. Unknown ids are ignored."""
         with self._database.write() as connection:
-            _lose(connection, worker_id, "the process that trained it left without giving it back")
+            _lose(connection, worker_id, "the process that trained it left without giving it back", counts=True)
 
     def claim(
         self, worker_id: str, *, limit: int, experiment_id: str | None = None, isolated: bool = False
@@ -101,7 +102,8 @@ class Leases:
 
         A worker is dead if its process is gone from this host, or if ``observer`` has not seen its beat change for its
         timeout. A run in training is queued again, or failed once its retries are used up; a run that was about to
-        pause or stop is paused or stopped.
+        pause or stop is paused or stopped. It is no retry if the agent that started the worker is gone as well: then
+        everything was killed or the machine went down, which says nothing about the run.
         """
         with self._database.read() as connection:
             rows = connection.execute(select(workers)).all()
@@ -109,12 +111,14 @@ class Leases:
         dead = [row for row in rows if row.id in silent or is_alive(_identity(row)) is False]
         if not dead:
             return []
+        living = {row.id for row in rows} - {row.id for row in dead}
         lost: list[Current] = []
         with self._database.write() as connection:
             for row in dead:
                 unchanged = select(workers).where(workers.c.id == row.id, workers.c.beat == row.beat)
                 if (now := connection.execute(unchanged).one_or_none()) is not None:
-                    lost += _lose(connection, row.id, _cause(now, silent))
+                    counts = row.agent_id is None or row.agent_id in living
+                    lost += _lose(connection, row.id, _cause(now, silent), counts=counts)
             return fetch(connection, runs.c.key.in_([run.key for run in lost]))
 
     def note_crash(self, worker_id: str, message: str) -> None:
@@ -166,22 +170,27 @@ def _claim(connection: Connection, run: Current, worker_id: str) -> Lease:
     return Lease(run_id=run.id, attempt=number, token=token, worker_id=worker_id)
 
 
-def _lose(connection: Connection, worker_id: str, cause: str) -> list[Current]:
-    """Forget the worker and move each of its runs to where a run goes without its process."""
+def _lose(connection: Connection, worker_id: str, cause: str, *, counts: bool) -> list[Current]:
+    """Forget the worker and move each of its runs to where a run goes without its process.
+
+    ``counts``: whether the loss is held against the run.
+    """
     connection.execute(delete(workers).where(workers.c.id == worker_id))
     owned = current_where(connection, runs.c.worker_id == worker_id)
     retries = _max_retries(connection, [run.key for run in owned])
     lost = []
     for run in owned:
         to, reason = WHEN_LEASE_LOST[run.state], Reason(code=ReasonCode.LEASE_LOST, message=cause)
-        crashes = run.crashes + 1
-        if run.state is RunState.RUNNING and crashes > retries[run.key]:
+        crashes = run.crashes + counts
+        if counts and run.state is RunState.RUNNING and crashes > retries[run.key]:
             to = RunState.FAILED
             message = f"lost its process {crashes} times without progress; last: {cause}"
             reason = Reason(code=ReasonCode.RETRIES_EXHAUSTED, message=message)
         # What was trained after the newest checkpoint is gone: nobody may be told that it was saved.
         step, epoch = checkpoints.newest_position(connection, run.key)
         values = {"crashes": crashes, "step": step, "epoch": epoch}
+        if to is RunState.FAILED:
+            logs.append(connection, run.key, run.attempt, [f"failed: {reason.message}"], now=clock.now())
         lost.append(change_state(connection, run, to, reason, actor="system", **values))
     return lost
 

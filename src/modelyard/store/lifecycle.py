@@ -23,7 +23,13 @@ def change_state(
     """
     check_transition(run.name, run.state, to)
     now = clock.now()
-    values |= {"state": to, "reason_code": reason.code, "reason_message": reason.message, "updated_at": now}
+    values |= {
+        "state": to,
+        "reason_code": reason.code,
+        "reason_message": reason.message,
+        "updated_at": now,
+        "notice": "",
+    }
     values["ended_at"] = now if to in FINAL else None
     if to not in ACTIVE:
         values |= {"worker_id": None, "token": None}

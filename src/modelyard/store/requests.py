@@ -62,8 +62,6 @@ def _save(connection: Connection, run: Current, op: Save, *, actor: str) -> int:
 
 
 def _tune(connection: Connection, run: Current, op: Tune, *, actor: str) -> int:
-    if run.state in {_S.STOPPED, _S.FAILED}:
-        raise ConflictError(f"run {run.name} is {run.state}; resume it first: modelyard resume {run.name}")
     if run.state is _S.COMPLETED and (op.epochs or 0) <= run.epoch:
         raise ConflictError(
             f"run {run.name} is completed after {run.epoch} epochs; only more epochs change it: "

@@ -112,6 +112,7 @@ def _to_run(row: Row[Any]) -> Run:
         experiment=row.experiment,
         state=RunState(row.state),
         reason=Reason(code=ReasonCode(row.reason_code), message=row.reason_message),
+        notice=row.notice,
         spec_json=row.spec,
         spec_hash=row.spec_hash,
         parent_id=row.parent_id,

@@ -89,6 +89,7 @@ runs = Table(
     Column("state", Text, nullable=False),
     Column("reason_code", Text, nullable=False),
     Column("reason_message", Text, nullable=False),
+    Column("notice", Text, nullable=False, server_default=""),  # what a run in training waits for
     Column("priority", Integer, nullable=False),
     Column("crashes", Integer, nullable=False),  # processes lost in a row without a new checkpoint
     Column("attempt", Integer, nullable=False),
@@ -139,6 +140,7 @@ workers = Table(
     Column("process_start", Text, nullable=False),
     Column("beat", BigInteger, nullable=False),
     Column("crash_message", Text, nullable=False),
+    Column("agent_id", Text),  # the worker that started this one
     Column("started_at", UtcTime, nullable=False),
 )
 

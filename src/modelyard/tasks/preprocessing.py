@@ -124,7 +124,7 @@ def to_mode(image: Image.Image, channels: int) -> Image.Image:
 def unreadable(name: str, error: BaseException) -> DataError:
     """Return the error for an image that cannot be decoded, by its name."""
     if isinstance(error, FileNotFoundError):
-        return DataError(f"{name}: the file is gone; the data set changed after it was opened")
+        return DataError(f"{name}: no such file (if it was there when the data set was opened, the data set changed)")
     reason = "not an image that Pillow knows" if "cannot identify image" in str(error) else str(error) or repr(error)
     return DataError(f"{name}: cannot read the image ({reason}); replace or remove it")
 

@@ -27,9 +27,9 @@ def compare(
     """Put runs side by side: the config fields that differ, and the last value of every metric."""
     with open_home(ctx) as store:
         runs = find_runs(store, targets)
-    if len(runs) < 2:
-        raise UserError("name at least two runs to compare, or an experiment that has them")
-    comparison = compare_runs(runs)
+        if len(runs) < 2:
+            raise UserError("name at least two runs to compare, or an experiment that has them")
+        comparison = compare_runs(store, runs)
     if as_json:
         print_json(
             {

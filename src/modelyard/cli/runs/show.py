@@ -56,7 +56,7 @@ def show(ctx: typer.Context, *, run: RunArgument, as_json: Json = False) -> None
         )
         return
     out = console()
-    out.print(f"[bold]{text(found.name)}[/]  {state_text(found)}  {text(found.reason.message)}")
+    out.print(f"[bold]{text(found.name)}[/]  {state_text(found)}  {text(found.why)}")
     out.print(_facts(found))
     _section("Config", _config(found, tuned))
     if found.summary:

@@ -157,7 +157,7 @@ def test_a_file_that_vanishes_is_named(make_folder):
     root = make_folder({"a": 3, "b": 3})
     data = open_data(ImageFolder(path=str(root), val_fraction=0))
     (root / "a/001.png").unlink()
-    with pytest.raises(DataError, match=r"^a/001.png: the file is gone"):
+    with pytest.raises(DataError, match=r"^a/001.png: no such file"):
         data.train.decode(1)
 
 
