@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from modelyard.store import Store, open_store
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MODELYARD_FILL_NEW_MEMORY", "1")  # a kernel that reads memory before it is set gives NaN
 
@@ -20,6 +22,17 @@ settings.load_profile("modelyard")
 def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep tests that name no home out of the home of the person who runs them."""
     os.environ["MODELYARD_HOME"] = str(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    with open_store(home) as opened:
+        yield opened
 
 
 class SmallDisk:

@@ -1,27 +1,15 @@
 """A home, runs for real engines, and a disk that can be filled."""
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.run import Run
-from modelyard.store import Store, open_store, schema
+from modelyard.store import Store, schema
 
 PATIENCE_SECONDS = 60.0
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    with open_store(home) as opened:
-        yield opened
 
 
 @pytest.fixture

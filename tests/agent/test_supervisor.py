@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -17,7 +17,7 @@ from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Pause
 from modelyard.domain.plan import Execution
 from modelyard.domain.run import ACTIVE, ReasonCode, Run, RunState
-from modelyard.store import LeaseObserver, Store, open_store
+from modelyard.store import LeaseObserver, Store
 
 PATIENCE = 60.0
 
@@ -29,12 +29,6 @@ def spec(epochs: int = 3, **training: object) -> RunSpec:
             "training": {"epochs": epochs, "batch_size": 16, "checkpoint": {"every_steps": 20}, **training},
         }
     )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "home") as opened:
-        yield opened
 
 
 def submit(store: Store, *specs: RunSpec) -> list[Run]:

@@ -1,13 +1,10 @@
 """A home, and an engine that needs no torch, for the Python API."""
 
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from modelyard.store import Store, open_store
 
 
 def _fake_engine() -> Any:
@@ -17,17 +14,6 @@ def _fake_engine() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    with open_store(home) as store:
-        yield store
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 
 from modelyard.cli.main import main
-from modelyard.store import Store, open_store
 
 
 def _load(name: str) -> ModuleType:
@@ -86,12 +84,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], home: Path) -> Cli:
     return Cli(capsys, home)
-
-
-@pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    with open_store(home) as store:
-        yield store
 
 
 @pytest.fixture

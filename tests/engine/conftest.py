@@ -1,7 +1,6 @@
 """Real stores, real data, real training: small enough to be quick, with everything switched on."""
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from modelyard.engine.opening import Opener, Placing
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.residency import Residency
 from modelyard.engine.worker import work
-from modelyard.store import Store, open_store
+from modelyard.store import Store
 
 MODELS: dict[str, dict[str, Any]] = {
     "mlp": {"name": "mlp", "hidden_sizes": [16], "norm": "batch", "dropout": 0.1},
@@ -53,17 +52,6 @@ def _spec(model: str = "mlp", optimizer: str = "adamw", **training: Any) -> RunS
 def make_spec() -> Callable[..., RunSpec]:
     """Build a small spec with dropout, augmentation, AMP, accumulation, clipping and EMA on."""
     return _spec
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    with open_store(home) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -134,3 +122,20 @@ def outcome(store: Store) -> Callable[[Run], dict[str, Any]]:
         }
 
     return describe
+
+
+@pytest.fixture
+def interrupt(make_pool: Callable[..., SessionPool]) -> Callable[[int], None]:
+    """Train the only queued run for so many steps, then save it and give it back."""
+
+    def run(steps: int) -> None:
+        pool = make_pool()
+        pool.fill()
+        (session,) = pool.sessions
+        session.activate()
+        while session.learner.progress.step < steps:
+            session.advance()
+        session.deactivate()
+        pool.release_all()
+
+    return run

@@ -88,6 +88,7 @@ def test_a_disk_that_stays_full_fails_the_run_and_a_resume_loses_nothing(
     failed = store.runs.get(run.id)
     assert (failed.state, failed.reason.code) == (RunState.FAILED, ReasonCode.STORAGE_FULL)
     assert "free some space and resume" in failed.reason.message
+    assert sum(line.text.startswith("failed: ") for line in store.logs.read(run.id)) == 1
     store.runs.request(run.id, Resume(), actor="test")
     work(make_pool(), Solo(), idle_seconds=0)
     assert outcome(store.runs.get(run.id)) == outcome(undisturbed)

@@ -121,20 +121,14 @@ def test_a_corrupt_checkpoint_is_named_and_the_one_before_it_used(
     train: Train,
     make_spec: MakeSpec,
     make_pool: MakePool,
+    interrupt: Callable[[int], None],
     submit: Submit,
     outcome: Outcome,
 ) -> None:
     spec = make_spec(ema=None)
     (undisturbed,) = train([spec])
     (run,) = submit([spec])
-    pool = make_pool()
-    pool.fill()
-    (session,) = pool.sessions
-    session.activate()
-    while session.learner.progress.step < 8:
-        session.advance()
-    session.deactivate()
-    pool.release_all()
+    interrupt(8)
     newest = store.checkpoints.find(run.id, "last")
     damage(store, newest.files[file].digest)
     work(make_pool(), Solo(), idle_seconds=0)
@@ -287,6 +281,7 @@ def test_a_pretrained_run_goes_on_without_the_folder_it_started_from(
     submit: Submit,
     make_spec: MakeSpec,
     make_pool: MakePool,
+    interrupt: Callable[[int], None],
     outcome: Outcome,
     train: Train,
     tmp_path: Path,
@@ -303,14 +298,7 @@ def test_a_pretrained_run_goes_on_without_the_folder_it_started_from(
     (undisturbed,) = train([spec])
     assert undisturbed.state is RunState.COMPLETED, undisturbed.reason
     (run,) = submit([spec])
-    pool = make_pool()
-    pool.fill()
-    (session,) = pool.sessions
-    session.activate()
-    while session.learner.progress.step < 5:
-        session.advance()
-    session.deactivate()
-    pool.release_all()
+    interrupt(5)
     shutil.rmtree(folder)
     work(make_pool(), Solo(), idle_seconds=0)
     ended = store.runs.get(run.id)

@@ -60,6 +60,7 @@ def test_a_disk_with_room_for_rows_but_not_for_checkpoints_fails_the_run_in_the_
     assert set(seen) == {"", "waiting for storage: the disk is full"}, "said while it waits"
     assert failed.notice == ""
     assert store.logs.read(run.id)[-1].text.startswith("failed: the disk is full")
+    assert sum(line.text.startswith("failed: ") for line in store.logs.read(run.id)) == 1
     assert any("waiting, since nothing could be written" in line.text for line in store.logs.read(run.id))
 
 

@@ -94,7 +94,10 @@ class EngineCommand:
     extra: tuple[str, ...] = field(default=())
 
     def start(self, group: Group, log: Path) -> EngineProcess:
-        """Start one process for ``group``; its output goes to ``log``. Raises ``StorageFullError``, ``StoreError``."""
+        """Start one process for ``group``; its output goes to ``log``, whose folder exists.
+
+        Raises ``StorageFullError``, ``StoreError``.
+        """
         arguments = [
             sys.executable,
             "-m",
@@ -110,7 +113,6 @@ class EngineCommand:
         ]
         environment = {**child_environment(self.database_url), "PYTHONUNBUFFERED": "1"}
         with translated_os_errors(log):
-            log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             output = log.open("ab")
         with output:
             return EngineProcess(_spawn(arguments, environment, output), log)

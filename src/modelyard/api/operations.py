@@ -161,7 +161,7 @@ def _waited(store: Store, outcome: Outcome, deadline: float, observer: LeaseObse
         if store.runs.get(outcome.run.id).state in ACTIVE:
             left = max(0.0, deadline - time.monotonic())
             record = wait_for(store, record, timeout=left, observer=observer)
-        outcome = _outcome(_fresh(store, outcome.run), record)
+        return _outcome(_fresh(store, outcome.run), record)
     return replace(outcome, run=_fresh(store, outcome.run))
 
 

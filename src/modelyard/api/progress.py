@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelyard.domain.control import OpStatus, Tune
+from modelyard.api.tuned import tuned_fields
 from modelyard.domain.run import ACTIVE, FINAL, Run, RunState
 from modelyard.store import Store
 
@@ -167,11 +167,8 @@ class Pace:
 
 def effective_epochs(store: Store, run: Run, spec: dict[str, Any]) -> int:
     """Return the run's number of epochs, with every ``tune`` of it that took effect."""
-    epochs = int(spec["training"]["epochs"])
-    for record in store.controls.history(run.id):
-        if record.status is OpStatus.ACKNOWLEDGED and isinstance(record.op, Tune) and record.op.epochs is not None:
-            epochs = record.op.epochs
-    return epochs
+    tuned = tuned_fields(store, [run]).get(run.id, {})
+    return int(tuned.get("training.epochs") or spec["training"]["epochs"])
 
 
 def is_over(run: Run) -> bool:

@@ -18,7 +18,7 @@ from modelyard.domain.control import Pause, Resume
 from modelyard.domain.errors import RunFailedError, StorageFullError, StoreError
 from modelyard.domain.events import Event
 from modelyard.domain.plan import Execution, Plan
-from modelyard.domain.run import ACTIVE, Experiment, RunState
+from modelyard.domain.run import ACTIVE, Experiment, Run, RunState
 from modelyard.store import Store
 
 _REFRESH_SECONDS = 0.25
@@ -103,16 +103,16 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
 def _refuse_failed(store: Store, experiment: Experiment) -> None:
     failed = store.runs.list(experiment_id=experiment.id, states={RunState.FAILED})
     if failed:
-        lines = [f"  {run.name}: {run.why}" for run in failed]
-        raise RunFailedError(
-            "\n".join(
-                [
-                    f"{len(failed)} of {experiment.run_count} runs of {experiment.name} failed; to try them again: "
-                    f"modelyard resume {experiment.name}; to start anew, leave out --continue",
-                    *lines,
-                ]
-            )
+        raise runs_failed(
+            f"{len(failed)} of {experiment.run_count} runs of {experiment.name} failed; to try them again: "
+            f"modelyard resume {experiment.name}; to start anew, leave out --continue",
+            failed,
         )
+
+
+def runs_failed(headline: str, failed: Sequence[Run]) -> RunFailedError:
+    """Return the error that names each run and why it failed."""
+    return RunFailedError("\n".join([headline, *(f"  {run.name}: {run.why}" for run in failed)]))
 
 
 def train_experiment(store: Store, experiment: Experiment, *, resources: Resources, view: View, actor: str) -> Ending:

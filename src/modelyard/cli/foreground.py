@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from modelyard.api.training import Ending, Resources, View, train_experiment
+from modelyard.api.training import Ending, Resources, View, runs_failed, train_experiment
 from modelyard.api.who import actor
 from modelyard.cli.live import LiveView
 from modelyard.cli.output import console, plain, print_json, run_json
@@ -57,7 +57,8 @@ def run_in_foreground(
         raise typer.Exit(TERMINATED)
     failed = [run for run in runs if run.state is RunState.FAILED and run.id not in failed_before]
     if failed and not as_json:
-        raise RunFailedError(_failures(failed))
+        count = "1 run failed" if len(failed) == 1 else f"{len(failed)} runs failed"
+        raise runs_failed(f"{count}; see: modelyard runs logs {failed[0].name}", failed)
     if failed:
         raise typer.Exit(RunFailedError.exit_code)
 
@@ -79,9 +80,3 @@ def _last_words(experiment: Experiment, ending: Ending, runs: list[Run]) -> str:
         word = {Ending.KILLED: "ended", Ending.TERMINATED: "ended", Ending.PAUSED: "paused"}.get(ending, "not finished")
         return f"{word}; go on with: modelyard resume {experiment.name}"
     return f"done; see: modelyard runs list --experiment {experiment.name}"
-
-
-def _failures(failed: list[Run]) -> str:
-    lines = [f"  {run.name}: {run.why}" for run in failed]
-    count = "1 run failed" if len(failed) == 1 else f"{len(failed)} runs failed"
-    return "\n".join([f"{count}; see: modelyard runs logs {failed[0].name}", *lines])

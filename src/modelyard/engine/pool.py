@@ -113,29 +113,13 @@ class SessionPool:
         if time.monotonic() - session.blocked_since >= self._patience:
             self._fail(session, reason_for(error), [])
         elif isinstance(error, StorageFullError):
-            self._say_so(session)
-
-    @staticmethod
-    def _say_so(session: Session) -> None:
-        """Write down why a run waits: there may be room for that though there is none for a checkpoint."""
-        try:
-            session.flush()
-        except FencedError:
-            session.open = False
-        except Exception as error:
-            if not is_passing(error):
-                raise
+            _try(session, session.flush)  # there may be room to say why, though there is none for a checkpoint
 
     def _fail(self, session: Session, reason: Reason, lines: list[str]) -> None:
-        try:
-            session.fail(reason, lines)
-        except FencedError:
-            session.open = False
-        except Exception as error:
-            if not is_passing(error):
-                raise
+        refusal = _try(session, lambda: session.fail(reason, lines))
+        if refusal is not None:
             session.doom(reason)
-            session.block(RETRY_SECONDS, str(error))
+            session.block(RETRY_SECONDS, str(refusal))
 
     def _remove(self, session: Session) -> None:
         if session in self.sessions:
@@ -205,3 +189,16 @@ class SessionPool:
         self._unless_superseded(session, session.release)
         if session.blocked_since is not None:
             self._remove(session)
+
+
+def _try(session: Session, write: Callable[[], None]) -> Exception | None:
+    """Do ``write``; return why it cannot be done now. A session whose run belongs to somebody else is closed."""
+    try:
+        write()
+    except FencedError:
+        session.open = False
+    except Exception as error:
+        if not is_passing(error):
+            raise
+        return error
+    return None

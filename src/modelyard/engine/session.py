@@ -190,8 +190,9 @@ class Session:
 
     def fail(self, reason: Reason, lines: Sequence[str] = ()) -> None:
         """End the run as failed. Its last good checkpoint stays."""
-        for line in (*lines, f"failed: {reason.message}"):
-            self.recorder.line(line)
+        if self._doom is None:  # else it was said when this was tried first
+            for line in (*lines, f"failed: {reason.message}"):
+                self.recorder.line(line)
         self._commit(to=RunState.FAILED, reason=reason)
 
     def release(self) -> None:
@@ -224,9 +225,7 @@ class Session:
         """Try again what could not be written. Raises ``StoreError`` if it still cannot."""
         notice, self._notice = self._notice, ""
         try:
-            if self._doom is not None:
-                self.fail(self._doom)
-            elif self._save_failed:
+            if self._doom is not None or self._save_failed:
                 self.save()
             else:
                 self.flush()
