@@ -1,5 +1,9 @@
 """Real stores, real data, real training: small enough to be quick, with everything switched on."""
 
+import random
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,7 +17,7 @@ from modelyard.engine.opening import Opener, Placing
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.residency import Residency
 from modelyard.engine.worker import work
-from modelyard.store import Store
+from modelyard.store import LeaseObserver, Store
 
 MODELS: dict[str, dict[str, Any]] = {
     "mlp": {"name": "mlp", "hidden_sizes": [16], "norm": "batch", "dropout": 0.1},
@@ -21,6 +25,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "resnet": {"name": "resnet", "channels": [4, 8], "blocks": [1, 1], "dropout": 0.1},
     "vit": {"name": "vit", "hidden_size": 16, "layers": 1, "heads": 2, "dropout": 0.1},
 }
+CHECKPOINT_STEPS = 3
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "lion", "muon")
 
 
@@ -41,7 +46,7 @@ def _spec(model: str = "mlp", optimizer: str = "adamw", **training: Any) -> RunS
                 "clip_norm": 1.0,
                 "log_every": 2,
                 "max_retries": 1000,
-                "checkpoint": {"every_steps": 3},
+                "checkpoint": {"every_steps": CHECKPOINT_STEPS},
                 **training,
             },
         }
@@ -137,5 +142,52 @@ def interrupt(make_pool: Callable[..., SessionPool]) -> Callable[[int], None]:
             session.advance()
         session.deactivate()
         pool.release_all()
+
+    return run
+
+
+def start_worker(store: Store, experiment_id: str, slots: int, execution: str) -> subprocess.Popen[bytes]:
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "modelyard.engine.worker",
+            f"--home={store.home.path}",
+            f"--experiment={experiment_id}",
+        ),
+        *(f"--execution={execution}", f"--slots={slots}", "--chunk-seconds=0.02", "--idle-seconds=0"),
+    ]
+    return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
+def run_and_kill(store: Store, experiment_id: str, *, kills: int, slots: int, execution: str) -> None:
+    """Run worker processes, and end the first ``kills`` with SIGKILL at a random moment after all runs got further."""
+    chance, observer = random.Random(slots), LeaseObserver()
+
+    def steps() -> list[int]:
+        return [run.step for run in store.runs.list(experiment_id=experiment_id)]
+
+    for _ in range(kills):
+        before = steps()
+        with start_worker(store, experiment_id, slots, execution) as worker:
+            while any(now < then + CHECKPOINT_STEPS for now, then in zip(steps(), before, strict=True)):
+                assert worker.poll() is None, "the worker ended before it could be killed"
+                time.sleep(0.01)
+            time.sleep(chance.uniform(0.0, 0.7))
+            assert worker.poll() is None, "the worker ended before it could be killed"
+            worker.kill()
+        store.leases.reap(observer)
+    with start_worker(store, experiment_id, slots, execution) as worker:
+        worker.wait()
+
+
+@pytest.fixture
+def kill_at_random(store: Store, submit: Callable[..., list[Run]]) -> Callable[..., list[Run]]:
+    """Train specs together in worker processes that are killed; return the runs as they ended."""
+
+    def run(specs: Sequence[RunSpec], *, kills: int, execution: str = "sliced") -> list[Run]:
+        runs = submit(specs)
+        run_and_kill(store, runs[0].experiment_id, kills=kills, slots=len(specs), execution=execution)
+        return [store.runs.get(one.id) for one in runs]
 
     return run

@@ -1,9 +1,6 @@
 """A run that was paused, killed or time-sliced ends as the same run undisturbed: every bit, every metric."""
 
 import random
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,15 +13,15 @@ from modelyard.domain.run import FINAL, Run, RunState
 from modelyard.engine.executors import Sliced
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.residency import Residency
-from modelyard.store import LeaseObserver, Store
+from modelyard.store import Store
 
 MODELS = ("mlp", "cnn", "resnet", "vit")
-CHECKPOINT_STEPS = 3
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "lion", "muon")
 
 Train = Callable[..., list[Run]]
 Outcome = Callable[[Run], dict[str, Any]]
 MakeSpec = Callable[..., RunSpec]
+Kill = Callable[..., list[Run]]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -85,68 +82,29 @@ def test_paused_and_resumed_equals_undisturbed(
         assert outcome(store.runs.get(other.id)) == outcome(one)
 
 
-def start_worker(store: Store, experiment_id: str, slots: int) -> subprocess.Popen[bytes]:
-    command = [
-        *(
-            sys.executable,
-            "-m",
-            "modelyard.engine.worker",
-            f"--home={store.home.path}",
-            f"--experiment={experiment_id}",
-        ),
-        *("--execution=sliced", f"--slots={slots}", "--chunk-seconds=0.02", "--idle-seconds=0"),
-    ]
-    return subprocess.Popen(command, stdin=subprocess.PIPE)
-
-
-def kill_at_random(store: Store, experiment_id: str, *, kills: int, slots: int, seed: int) -> None:
-    """Run worker processes, and end the first ``kills`` with SIGKILL at a random moment after all runs got further."""
-    chance, observer = random.Random(seed), LeaseObserver()
-
-    def steps() -> list[int]:
-        return [run.step for run in store.runs.list(experiment_id=experiment_id)]
-
-    for _ in range(kills):
-        before = steps()
-        with start_worker(store, experiment_id, slots) as worker:
-            while any(now < then + CHECKPOINT_STEPS for now, then in zip(steps(), before, strict=True)):
-                assert worker.poll() is None, "the worker ended before it could be killed"
-                time.sleep(0.01)
-            time.sleep(chance.uniform(0.0, 0.7))
-            assert worker.poll() is None, "the worker ended before it could be killed"
-            worker.kill()
-        store.leases.reap(observer)
-    with start_worker(store, experiment_id, slots) as worker:
-        worker.wait()
-
-
-def assert_kills_change_nothing(
-    specs: list[RunSpec], kills: int, train: Train, outcome: Outcome, submit: Callable[..., list[Run]], store: Store
-) -> None:
+def assert_kills_change_nothing(specs: list[RunSpec], kills: int, train: Train, outcome: Outcome, kill: Kill) -> None:
     alone = train(specs)
-    runs = submit(specs)
-    kill_at_random(store, runs[0].experiment_id, kills=kills, slots=len(specs), seed=len(specs))
+    runs = kill(specs, kills=kills)
     for one, other in zip(alone, runs, strict=True):
-        ended = store.runs.get(other.id)
-        assert ended.state is RunState.COMPLETED, ended.reason
-        assert ended.attempt == kills + 1, "every kill must hit every run"
-        assert outcome(ended) == outcome(one)
+        assert other.state is RunState.COMPLETED, other.reason
+        assert other.attempt == kills + 1, "every kill must hit every run"
+        assert outcome(other) == outcome(one)
 
 
 def test_killed_three_times_equals_undisturbed(
-    train: Train, outcome: Outcome, make_spec: MakeSpec, submit: Callable[..., list[Run]], store: Store
+    train: Train, outcome: Outcome, make_spec: MakeSpec, kill_at_random: Kill
 ) -> None:
     specs = [make_spec(model, "adamw", epochs=60) for model in ("mlp", "cnn")]
-    assert_kills_change_nothing(specs, 3, train, outcome, submit, store)
+    assert_kills_change_nothing(specs, 3, train, outcome, kill_at_random)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_killed_twenty_times_equals_undisturbed_for_every_model_and_optimizer(
-    train: Train, outcome: Outcome, make_spec: MakeSpec, submit: Callable[..., list[Run]], store: Store
+    train: Train, outcome: Outcome, make_spec: MakeSpec, kill_at_random: Kill
 ) -> None:
     specs = [make_spec(model, optimizer, epochs=70) for model in MODELS for optimizer in OPTIMIZERS]
-    assert_kills_change_nothing(specs, 20, train, outcome, submit, store)
+    assert_kills_change_nothing(specs, 20, train, outcome, kill_at_random)
 
 
 def test_no_two_runs_share_a_name_or_a_folder(train: Train, make_spec: MakeSpec, store: Store, home: Path) -> None:

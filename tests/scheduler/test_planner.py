@@ -3,7 +3,7 @@ import pytest
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import UserError
 from modelyard.domain.plan import Execution
-from modelyard.scheduler.planner import MOST_SLOTS, Wishes, make_plan
+from modelyard.scheduler.planner import MOST_SLOTS, MOST_STACKED, Wishes, make_plan
 
 
 def runs(count: int, threads: int = 1) -> list[RunSpec]:
@@ -42,6 +42,8 @@ def test_one_process_for_each_accelerator() -> None:
         (Wishes(processes=1), (1, Execution.SLICED, 8)),
         (Wishes(slots=2), (2, Execution.SLICED, 2)),
         (Wishes(execution=Execution.SLICED, slots=1), (2, Execution.SLICED, 1)),
+        (Wishes(execution=Execution.STACKED), (2, Execution.STACKED, 4)),
+        (Wishes(execution=Execution.STACKED, processes=1), (1, Execution.STACKED, 8)),
     ],
 )
 def test_wishes_win_and_are_named(wishes: Wishes, expected: tuple[int, Execution, int]) -> None:
@@ -59,3 +61,9 @@ def test_wishes_that_cannot_be() -> None:
 
 def test_nothing_to_do_needs_no_process() -> None:
     assert make_plan([], cores=2, devices=()).groups == ()
+
+
+def test_more_runs_are_stacked_than_take_turns() -> None:
+    plan = make_plan(runs(1000), cores=2, devices=(), wishes=Wishes(execution=Execution.STACKED))
+    assert {group.slots for group in plan.groups} == {MOST_STACKED}
+    assert "train as one model" in plan.groups[0].reason

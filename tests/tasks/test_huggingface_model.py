@@ -278,7 +278,8 @@ def test_a_checkpoint_predicts_after_its_model_folder_is_gone(vit: str, tmp_path
     torch.manual_seed(0)
     problem = task.build(spec, data)
     optimizer = build_optimizer(AdamW(learning_rate=0.01), problem.model)
-    problem.training_loss(problem.model.train(), data.batch(SplitName.TRAIN, np.arange(16)), epoch=0).backward()
+    inputs, targets = problem.training_inputs(data.batch(SplitName.TRAIN, np.arange(16)), epoch=0)
+    problem.loss(problem.model.train()(inputs), targets).backward()
     optimizer.step()
     metadata, weights = json.loads(json.dumps(problem.metadata)), problem.model.state_dict()
     file = tmp_path / "digit.png"

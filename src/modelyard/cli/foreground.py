@@ -22,7 +22,11 @@ TERMINATED = 143
 
 ExecutionOption = Annotated[
     Execution | None,
-    typer.Option("--execution", help="solo: one run after the other; sliced: several in turns; default: planned."),
+    typer.Option(
+        "--execution",
+        help="solo: one run after the other; sliced: several in turns; stacked: those of one structure as one model; "
+        "default: planned.",
+    ),
 ]
 ProcessesOption = Annotated[
     int | None, typer.Option("--processes", min=1, help="Engine processes; default: planned from cores and devices.")

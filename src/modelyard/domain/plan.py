@@ -9,6 +9,7 @@ class Execution(StrEnum):
 
     SOLO = "solo"
     SLICED = "sliced"
+    STACKED = "stacked"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 import math
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +24,35 @@ from modelyard.tasks.schedules import factor
 
 FILL_NEW_MEMORY = bool(os.environ.get("MODELYARD_FILL_NEW_MEMORY"))
 """Whether deterministic runs fill new tensors with NaN, to find kernels that read them before they are set."""
+
+
+class StepDone(NamedTuple):
+    """What an optimizer step was."""
+
+    samples: int
+    learning_rate: float
+
+
+class Step:
+    """An optimizer step that was begun: the mean loss over all of its micro-batches is to be minimised."""
+
+    def __init__(self, micro_batches: list[Batch], learning_rate: float) -> None:
+        self.micro_batches = micro_batches
+        self.learning_rate = learning_rate
+        self.samples = sum(map(len, micro_batches))
+        self._losses: list[Tensor] = []
+
+    def add_loss(self, loss: Tensor, batch: Batch, scaler: torch.amp.GradScaler) -> Tensor:
+        """Take the mean loss (scalar) of one micro-batch; return what to differentiate."""
+        if len(self.micro_batches) > 1:
+            loss = loss * (len(batch) / self.samples)
+        self._losses.append(loss.detach())
+        scaled: Tensor = scaler.scale(loss)
+        return scaled
+
+    def loss(self) -> Tensor:
+        """Return the mean loss (scalar) over all micro-batches."""
+        return self._losses[0] if len(self._losses) == 1 else torch.stack(self._losses).sum()
 
 
 MOST_BYTES_AT_ONCE = 1 << 20
@@ -71,6 +101,7 @@ class Learner:
         self.average = make_average(self._config.ema, self.model)
         self._trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self._random = RandomState.capture(self.device)
+        self._stream: torch.Generator | None = None
 
     # Taking turns on the device.
 
@@ -86,6 +117,7 @@ class Learner:
     def activate(self) -> None:
         """Take the process-wide random state over; no other learner may be active."""
         self.prepare_process()
+        self._catch_up()
         self._random.restore(self.device)
         self._active = True
 
@@ -93,6 +125,23 @@ class Learner:
         """Put the process-wide random state away."""
         self._random = RandomState.capture(self.device)
         self._active = False
+        if self._stream is not None:
+            self._stream.set_state(self._random.torch_stream)
+
+    def join_stack(self) -> torch.Generator:
+        """Return a generator that goes on where this learner's random stream is; a stack draws from it."""
+        self._stream = torch.Generator(self.device)
+        self._stream.set_state(self._random.torch_stream)
+        return self._stream
+
+    def leave_stack(self) -> None:
+        """Go on from where the stack's draws ended."""
+        self._catch_up()
+        self._stream = None
+
+    def _catch_up(self) -> None:
+        if self._stream is not None and not self._active:
+            self._random = self._random.with_stream(self._stream.get_state())
 
     # Training.
 
@@ -105,35 +154,41 @@ class Learner:
         """Return the learning rate of the next step."""
         return self.learning_rate * factor(self.spec.schedule, self.progress.step, self.total_steps)
 
-    def train_step(self) -> int:
-        """Do one optimizer step on its micro-batches; return how many samples they held."""
-        set_hyperparameters(self.optimizer, learning_rate=self.current_learning_rate(), weight_decay=self.weight_decay)
+    def train_step(self) -> StepDone:
+        """Do one optimizer step on its micro-batches, alone."""
+        step = self.begin_step()
+        for batch in step.micro_batches:
+            with self.autocast():
+                inputs, targets = self.problem.training_inputs(batch, epoch=self.progress.epoch)
+                outputs = self.model(inputs)
+                loss = self.problem.loss(outputs, targets)
+            step.add_loss(loss, batch, self.scaler).backward()  # type: ignore[no-untyped-call]
+        return self.end_step(step)
+
+    def begin_step(self) -> Step:
+        """Take the batches of the next step, and forget the gradients of the one before."""
+        learning_rate = self.current_learning_rate()
+        set_hyperparameters(self.optimizer, learning_rate=learning_rate, weight_decay=self.weight_decay)
         if not self.model.training:  # setting it walks through every module
             self.model.train()
         micro_batches = self._take_micro_batches()
-        samples = sum(map(len, micro_batches))
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._backward(micro_batches, samples)
+        return Step(micro_batches, learning_rate)
+
+    def end_step(self, step: Step) -> StepDone:
+        """Change the weights by the gradients that are there."""
         norm = self._clip()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average is not None:
             self.average.update_parameters(self.model)
         self.progress.advance_step(self.plan.steps_per_epoch)
-        self.window.add(loss, norm)
-        return samples
+        self.window.add(step.loss(), norm)
+        return StepDone(step.samples, step.learning_rate)
 
-    def _backward(self, micro_batches: list[Batch], samples: int) -> Tensor:
-        """Add up the gradients of the mean loss over all micro-batches; return that loss (scalar)."""
-        parts = []
-        for batch in micro_batches:
-            with autocast(self._config, self.device):
-                loss = self.problem.training_loss(self.model, batch, epoch=self.progress.epoch)
-            if len(micro_batches) > 1:
-                loss = loss * (len(batch) / samples)
-            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            parts.append(loss.detach())
-        return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context in which forward passes run."""
+        return autocast(self._config, self.device)
 
     def _clip(self) -> Tensor | None:
         if self._config.clip_norm is None:
@@ -213,7 +268,7 @@ class Learner:
         for start in range(0, size, self._config.eval_batch_size):
             stop = min(start + self._config.eval_batch_size, size)
             batch = self._to_device(self.data.batch(split, np.arange(start, stop, dtype=np.int64)))
-            with torch.no_grad(), autocast(self._config, self.device):
+            with torch.no_grad(), self.autocast():
                 losses.append((self.problem.evaluate(model, batch), stop - start))
             yield stop - start
         self.evaluation_loss = math.fsum(loss.item() * count for loss, count in losses) / size
@@ -237,6 +292,7 @@ class Learner:
         """Return everything but the weights: nested tensors and JSON values, not copied. Flush the window first."""
         if self._active:
             self._random = RandomState.capture(self.device)
+        self._catch_up()
         return {
             "progress": self.progress.state(),
             "learning_rate": self.learning_rate,

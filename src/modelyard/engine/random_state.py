@@ -1,7 +1,7 @@
 """The random state of one learner: saved when it leaves the device, restored when it comes back."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -33,6 +33,15 @@ class RandomState:
         torch.set_rng_state(self.torch_cpu)
         if self.torch_device is not None:
             _set_device_state(device, self.torch_device)
+
+    @property
+    def torch_stream(self) -> Tensor:
+        """State of the generator that layers draw from: the accelerator's, or the CPU's."""
+        return self.torch_cpu if self.torch_device is None else self.torch_device
+
+    def with_stream(self, state: Tensor) -> Self:
+        """Return a copy whose layers' generator is in ``state``."""
+        return replace(self, torch_cpu=state) if self.torch_device is None else replace(self, torch_device=state)
 
     def to_state(self) -> dict[str, Any]:
         """Return tensors and JSON values that ``from_state`` turns back."""

@@ -118,13 +118,13 @@ class Residency:
         """Return where a learner's tensors are."""
         return self._placements[id(learner)].tier
 
-    def bring(self, learner: Learner) -> None:
-        """Put a learner's tensors on its device, after making room."""
+    def bring(self, learner: Learner, *, beside: Sequence[Learner] = ()) -> None:
+        """Put a learner's tensors on its device, after making room; those of ``beside`` stay where they are."""
         placement = self._placements[id(learner)]
         self._clock += 1
         placement.last_used = self._clock
         if len(self._placements) > 1:
-            self._make_room(placement)
+            self._make_room(placement, [self._placements[id(other)] for other in beside])
         placement.to(Tier.DEVICE)
 
     def reach(self, learner: Learner) -> None:
@@ -133,15 +133,15 @@ class Residency:
         if placement.tier is Tier.DISK:
             placement.to(Tier.HOST)
 
-    def _make_room(self, wanted: Placement) -> None:
+    def _make_room(self, wanted: Placement, kept: Sequence[Placement]) -> None:
         on_accelerator = wanted.learner.device.type != "cpu"
         if on_accelerator and self._device_bytes is not None:
-            self._move_down(wanted, Tier.DEVICE, Tier.HOST, self._device_bytes)
+            self._move_down(wanted, kept, Tier.DEVICE, Tier.HOST, self._device_bytes)
         if self._host_bytes is not None:
             source = Tier.HOST if on_accelerator else Tier.DEVICE
-            self._move_down(wanted, source, Tier.DISK, self._host_bytes)
+            self._move_down(wanted, kept, source, Tier.DISK, self._host_bytes)
 
-    def _move_down(self, wanted: Placement, source: Tier, target: Tier, limit: int) -> None:
+    def _move_down(self, wanted: Placement, kept: Sequence[Placement], source: Tier, target: Tier, limit: int) -> None:
         """Move the longest unused learners from ``source`` to ``target`` until the rest and ``wanted`` fit."""
         others = sorted(self._at(source, wanted), key=lambda placement: placement.last_used)
         needed = sum(placement.bytes for placement in others)
@@ -149,6 +149,8 @@ class Residency:
         for placement in others:
             if needed <= limit:
                 return
+            if any(placement is one for one in kept):
+                continue
             needed -= placement.bytes
             try:
                 placement.to(target)

@@ -12,6 +12,7 @@ from modelyard.domain.parts.metrics import better_mode
 from modelyard.domain.run import Lease, Reason, ReasonCode, Run, RunState
 from modelyard.engine.early_stopping import MetricWatch
 from modelyard.engine.keeper import Keeper
+from modelyard.engine.learner import StepDone
 from modelyard.engine.progress import Unit
 from modelyard.engine.recorder import Recorder
 from modelyard.engine.stopwatch import Stopwatch
@@ -62,15 +63,23 @@ class Session:
     # Taking turns.
 
     def activate(self) -> None:
-        """Begin a turn on the device."""
+        """Begin a turn on the device, alone."""
         self.learner.activate()
-        self.recorder.restart_clock()
-        self._speed.start()
+        self.begin_turn()
 
     def deactivate(self) -> None:
         """End the turn."""
-        self._speed.stop()
+        self.end_turn()
         self.learner.deactivate()
+
+    def begin_turn(self) -> None:
+        """Start the clocks."""
+        self.recorder.restart_clock()
+        self._speed.start()
+
+    def end_turn(self) -> None:
+        """Stop the clocks."""
+        self._speed.stop()
 
     def share(self) -> float:
         """Return how much of the training is done, between 0 and 1."""
@@ -83,25 +92,35 @@ class Session:
 
     def advance(self) -> None:
         """Do one piece of work: an optimizer step, an evaluation batch, or the end of the run."""
-        for record in self._replay.due(self.learner.progress.step):
-            self._apply(record)
-        unit = self.learner.progress.next_unit()
+        unit = self.next_unit()
         if unit is Unit.DONE:
             self._finish()
-            return
-        if unit is Unit.TRAIN:
-            self._train()
+        elif unit is Unit.TRAIN:
+            self.stepped(self.learner.train_step())
         else:
             self._evaluate(unit)
+            self._write_if_due(unit)
+
+    def next_unit(self) -> Unit:
+        """Apply the tunes that are due at this step, and return what comes next."""
+        for record in self._replay.due(self.learner.progress.step):
+            self._apply(record)
+        return self.learner.progress.next_unit()
+
+    def stepped(self, done: StepDone) -> None:
+        """Write down an optimizer step, as often as things are written down."""
+        self._samples += done.samples
+        self._measure(done.learning_rate)
+        self._write_if_due(Unit.TRAIN)
+
+    def _write_if_due(self, unit: Unit) -> None:
         if self._checkpoint_due(unit):
             self.save()
         elif self.recorder.due:
             self.flush()
 
-    def _train(self) -> None:
+    def _measure(self, learning_rate: float) -> None:
         learner, config = self.learner, self._config
-        learning_rate = learner.current_learning_rate()
-        self._samples += learner.train_step()
         step = learner.progress.step
         if step % config.log_every and learner.progress.next_unit() is Unit.TRAIN:
             return

@@ -57,8 +57,12 @@ class Problem(Protocol):
     metadata: Mapping[str, Any]
     """What prediction needs besides config and weights, as JSON: labels, preprocessing. Saved in every checkpoint."""
 
-    def training_loss(self, model: nn.Module, batch: Batch, *, epoch: int) -> Tensor:
-        """Augment, predict, and return the mean loss (scalar)."""
+    def training_inputs(self, batch: Batch, *, epoch: int) -> tuple[Tensor, Tensor]:
+        """Augment and normalise; return what the model gets and what the loss gets."""
+        ...
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss (scalar) of a model's outputs."""
         ...
 
     def start_evaluation(self) -> None:

@@ -4,6 +4,7 @@ from modelyard.domain.plan import Execution
 from modelyard.engine.executors._base import Executor
 from modelyard.engine.executors.sliced import CHUNK_SECONDS, Sliced
 from modelyard.engine.executors.solo import Solo
+from modelyard.engine.executors.stacked import Stacked
 
 
 def make_executor(execution: Execution, *, chunk_seconds: float = CHUNK_SECONDS) -> Executor:
@@ -13,6 +14,8 @@ def make_executor(execution: Execution, *, chunk_seconds: float = CHUNK_SECONDS)
             return Solo()
         case Execution.SLICED:
             return Sliced(chunk_seconds)
+        case Execution.STACKED:
+            return Stacked(chunk_seconds)
 
 
-__all__ = ["CHUNK_SECONDS", "Executor", "Sliced", "Solo", "make_executor"]
+__all__ = ["CHUNK_SECONDS", "Executor", "Sliced", "Solo", "Stacked", "make_executor"]

@@ -53,17 +53,23 @@ class ImageProblem:
             "model": model_metadata(self.model),
         }
 
-    def training_loss(self, model: nn.Module, batch: Batch, *, epoch: int) -> Tensor:
-        """Augment, normalise, predict, and return the mean loss (scalar, fp32)."""
+    def training_inputs(self, batch: Batch, *, epoch: int) -> tuple[Tensor, Tensor]:
+        """Augment and normalise; return pixels [B, C, H, W] and class numbers [B] or probabilities [B, classes]."""
         targets = batch.targets
         if self._augmenter is None:
-            pixels = self._normalizer.from_bytes(batch.inputs)
-        else:
-            pixels, targets = self._augmenter(
-                batch.inputs.float().mul_(1 / 255), targets, classes=self._classes, epoch=epoch, samples=batch.samples
-            )
-            pixels = self._normalizer.from_unit(pixels)
-        return self._loss_of(model(pixels), targets)
+            return self._normalizer.from_bytes(batch.inputs), targets
+        pixels, targets = self._augmenter(
+            batch.inputs.float().mul_(1 / 255), targets, classes=self._classes, epoch=epoch, samples=batch.samples
+        )
+        return self._normalizer.from_unit(pixels), targets
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss (scalar, fp32) of logits [B, classes]."""
+        if outputs.device != self._loss_device:
+            self._loss.to(outputs.device)
+            self._loss_device = outputs.device
+        loss: Tensor = self._loss(outputs, targets)
+        return loss
 
     def start_evaluation(self) -> None:
         """Forget what was measured."""
@@ -74,15 +80,8 @@ class ImageProblem:
         with torch.no_grad():
             logits = model(self._normalizer.from_bytes(batch.inputs))
             self._metrics.update(logits, batch.targets)
-            return self._loss_of(logits, batch.targets)
+            return self.loss(logits, batch.targets)
 
     def finish_evaluation(self) -> tuple[Mapping[str, float], Mapping[str, Any]]:
         """Return the metrics by name (NaN where the data define none), and artifacts (JSON) by name."""
         return self._metrics.compute(), self._metrics.artifacts()
-
-    def _loss_of(self, logits: Tensor, targets: Tensor) -> Tensor:
-        if logits.device != self._loss_device:
-            self._loss.to(logits.device)
-            self._loss_device = logits.device
-        loss: Tensor = self._loss(logits, targets)
-        return loss

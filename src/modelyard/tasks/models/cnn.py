@@ -25,6 +25,5 @@ def build(config: Cnn, *, image_size: int, channels: int, classes: Sequence[str]
         layers += [nn.Conv2d(width, size, 3, padding=1, bias=False), nn.BatchNorm2d(size), nn.ReLU(), nn.MaxPool2d(2)]
         width = size
     layers += [nn.Flatten(), nn.Linear(width * side**2, config.hidden_size), nn.ReLU()]
-    if config.dropout:
-        layers.append(nn.Dropout(config.dropout))
+    layers.append(nn.Dropout(config.dropout))
     return nn.Sequential(*layers, nn.Linear(config.hidden_size, len(classes)))

@@ -26,7 +26,6 @@ def build(config: Mlp, *, image_size: int, channels: int, classes: Sequence[str]
         if config.norm != "none":
             layers.append(_NORMS[config.norm](size))
         layers.append(_ACTIVATIONS[config.activation]())
-        if config.dropout:
-            layers.append(nn.Dropout(config.dropout))
+        layers.append(nn.Dropout(config.dropout))
         width = size
     return nn.Sequential(*layers, nn.Linear(width, len(classes)))

@@ -23,15 +23,14 @@ def build(config: ResNet, *, image_size: int, channels: int, classes: Sequence[s
     layers: list[nn.Module] = [_convolution(channels, width), nn.BatchNorm2d(width), nn.ReLU()]
     for stage, (size, blocks) in enumerate(zip(config.channels, config.blocks, strict=True)):
         for block in range(blocks):
-            layers.append(_BasicBlock(width, size, stride=2 if stage and not block else 1))
+            layers.append(BasicBlock(width, size, stride=2 if stage and not block else 1))
             width = size
-    layers.append(_GlobalMean())
-    if config.dropout:
-        layers.append(nn.Dropout(config.dropout))
+    layers.append(GlobalMean())
+    layers.append(nn.Dropout(config.dropout))
     return nn.Sequential(*layers, nn.Linear(width, len(classes)))
 
 
-class _BasicBlock(nn.Module):
+class BasicBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut, which is a 1x1 convolution where the shape changes."""
 
     def __init__(self, before: int, after: int, *, stride: int) -> None:
@@ -44,15 +43,17 @@ class _BasicBlock(nn.Module):
         if stride != 1 or before != after:
             self.shortcut = nn.Sequential(_convolution(before, after, size=1, stride=stride), nn.BatchNorm2d(after))
 
-    def forward(self, x: Tensor) -> Tensor:  # [B, before, H, W] -> [B, after, H / stride, W / stride]
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, before, H, W] -> [B, after, H / stride, W / stride]."""
         hidden = functional.relu(self.norm1(self.conv1(x)))
         return functional.relu(self.norm2(self.conv2(hidden)) + self.shortcut(x))
 
 
-class _GlobalMean(nn.Module):
+class GlobalMean(nn.Module):
     """[B, C, H, W] -> [B, C]. Adaptive pooling would have no deterministic gradient on CUDA."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Average over height and width."""
         return x.mean(dim=(2, 3))
 
 

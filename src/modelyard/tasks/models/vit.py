@@ -20,10 +20,12 @@ def build(config: Vit, *, image_size: int, channels: int, classes: Sequence[str]
             f"model.patch_size: {config.patch_size} does not divide the image size {image_size}; "
             f"use one of {', '.join(map(str, divisors))}, or another data.image_size"
         )
-    return _VisionTransformer(config, side=image_size // config.patch_size, channels=channels, classes=len(classes))
+    return VisionTransformer(config, side=image_size // config.patch_size, channels=channels, classes=len(classes))
 
 
-class _VisionTransformer(nn.Module):
+class VisionTransformer(nn.Module):
+    """Patches of pixels and a class token, through blocks, to the class token's logits."""
+
     def __init__(self, config: Vit, *, side: int, channels: int, classes: int) -> None:
         super().__init__()
         width = config.hidden_size
@@ -32,11 +34,12 @@ class _VisionTransformer(nn.Module):
         self.position_embeddings = nn.Parameter(torch.empty(1, side**2 + 1, width))
         nn.init.trunc_normal_(self.position_embeddings, std=0.02)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.Sequential(*(_Block(config) for _ in range(config.layers)))
+        self.blocks = nn.Sequential(*(Block(config) for _ in range(config.layers)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, classes)
 
-    def forward(self, pixels: Tensor) -> Tensor:  # [B, channels, S, S] -> [B, C]
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[B, channels, S, S] -> [B, C]."""
         tokens = self.patches(pixels).flatten(2).transpose(1, 2)  # [B, patches, width]
         tokens = torch.cat([self.class_token.to(tokens.dtype).expand(len(tokens), -1, -1), tokens], dim=1)
         tokens = self.blocks(self.dropout(tokens + self.position_embeddings))
@@ -44,7 +47,7 @@ class _VisionTransformer(nn.Module):
         return logits
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Self-attention and a feed-forward layer, each normalised first and added to its input."""
 
     def __init__(self, config: Vit) -> None:
@@ -61,7 +64,8 @@ class _Block(nn.Module):
         self.contract = nn.Linear(hidden, width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, tokens: Tensor) -> Tensor:  # [B, tokens, width]
+    def forward(self, tokens: Tensor) -> Tensor:
+        """[B, tokens, width] -> the same shape."""
         tokens = tokens + self.dropout(self._attend(self.norm1(tokens)))
         hidden = self.dropout(functional.gelu(self.expand(self.norm2(tokens))))
         added: Tensor = self.dropout(self.contract(hidden))

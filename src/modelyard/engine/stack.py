@@ -1,0 +1,69 @@
+"""Learners of one structure that take their optimizer steps together, as one model."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+
+from modelyard.domain.structure import structure_key
+from modelyard.engine.learner import Learner, Step
+from modelyard.tasks.stacked import StackedModel, can_stack
+
+
+def stack_key(learner: Learner) -> str | None:
+    """Return what learners that can share a stack have in common; None for a model that cannot be stacked."""
+    return f"{learner.device} {structure_key(learner.spec)}" if can_stack(learner.model) else None
+
+
+class Stack:
+    """A context manager. While it is open, each learner is still whole: it may be evaluated, saved, or step alone."""
+
+    def __init__(self, learners: Sequence[Learner]) -> None:
+        self.learners = tuple(learners)
+        self._model: StackedModel | None = None
+
+    def __enter__(self) -> Self:
+        self.learners[0].prepare_process()
+        streams = [learner.join_stack() for learner in self.learners]
+        self._model = StackedModel([learner.model for learner in self.learners], streams)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._model is not None:
+            self._model.release()
+        for learner in self.learners:
+            learner.leave_stack()
+
+    def backward(self, steps: Sequence[Step]) -> None:
+        """Compute every learner's gradients for a step that was begun; all have micro-batches of the same sizes.
+
+        If it fails, every learner is as it was before, but for the steps that were begun.
+        """
+        assert self._model is not None
+        memory = self._model.remember()
+        try:
+            self._model.zero_grad()
+            for number in range(len(steps[0].micro_batches)):
+                self._micro_batch(self._model, steps, number)
+            self._model.hand_out_gradients()
+        except Exception:
+            memory.restore()
+            raise
+
+    def _micro_batch(self, model: StackedModel, steps: Sequence[Step], number: int) -> None:
+        batches = [step.micro_batches[number] for step in steps]
+        with self.learners[0].autocast():
+            prepared = [
+                learner.problem.training_inputs(batch, epoch=learner.progress.epoch)
+                for learner, batch in zip(self.learners, batches, strict=True)
+            ]
+            outputs = model([inputs for inputs, _ in prepared])
+            losses = [
+                learner.problem.loss(output, targets)
+                for learner, output, (_, targets) in zip(self.learners, outputs, prepared, strict=True)
+            ]
+        roots = [
+            step.add_loss(loss, batch, learner.scaler)
+            for learner, step, loss, batch in zip(self.learners, steps, losses, batches, strict=True)
+        ]
+        torch.autograd.backward(roots)

@@ -1,0 +1,71 @@
+"""K models of one structure as one model."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from modelyard.tasks.stacked.rules import Stacking
+
+
+class StackedModel:
+    """Trains K models at once: one kernel per layer, whatever K is.
+
+    While it exists, the members' parameters and buffers are views of it, so each member stays a whole model: its own
+    optimizer may step it, it may be evaluated or saved, or train a step alone. ``release`` makes them independent.
+    """
+
+    def __init__(self, members: Sequence[nn.Module], streams: Sequence[torch.Generator]) -> None:
+        """Raises ``LookupError`` if a module has no rule. ``streams`` are the members' random generators."""
+        self._stacking = Stacking(streams)
+        self._layer = self._stacking.layer(members)
+
+    def __call__(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return each member's outputs [B, ...] for its inputs [B, ...], in training mode."""
+        outputs: Sequence[Tensor] = self._layer(torch.stack(list(inputs))).unbind(0)
+        return outputs
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for stacked, _ in self._stacking.parameters:
+            stacked.grad = None
+
+    def hand_out_gradients(self) -> None:
+        """Make each member's gradients its slices of the stack's."""
+        for stacked, members in self._stacking.parameters:
+            if stacked.grad is not None:
+                for member, gradient in zip(members, stacked.grad.unbind(0), strict=True):
+                    member.grad = gradient
+
+    def remember(self) -> "Memory":
+        """Return what a forward pass changes, to go back to if it fails."""
+        return Memory(self._stacking)
+
+    def release(self) -> None:
+        """Give every member tensors of its own."""
+        for stacked, members in (*self._stacking.parameters, *self._stacking.buffers):
+            for member, part in zip(members, stacked.detach().unbind(0), strict=True):
+                member.data = part.clone()
+                member.grad = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class Memory:
+    """Random streams and buffers at one moment."""
+
+    def __init__(self, stacking: Stacking) -> None:
+        self._streams = [(stream, stream.get_state()) for stream in stacking.streams] if stacking.draws else []
+        self._buffers = [(buffer, buffer.clone()) for buffer, _ in stacking.buffers]
+
+    def restore(self) -> None:
+        """Go back to it."""
+        for stream, state in self._streams:
+            stream.set_state(state)
+        for buffer, value in self._buffers:
+            buffer.copy_(value)
