@@ -5,12 +5,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from modelyard.domain.parts.models import Vit
 from modelyard.domain.parts.optimizers import AdamW, Lion, Muon, OptimizerConfig, Sgd
 from modelyard.tasks.models import build_model
-from modelyard.tasks.optimizers import OPTIMIZERS, build_optimizer, set_hyperparameters
+from modelyard.tasks.optimizers import OPTIMIZERS, build_optimizer, lean_step, set_hyperparameters
 from modelyard.tasks.optimizers.muon import orthogonalise
 
 CONFIGS: list[OptimizerConfig] = [
@@ -279,3 +280,28 @@ def test_lion_by_hand() -> None:
         optimizer.step()
         expected = expected * (1 - 0.1 * 0.2) - 0.1 * direction
         assert weight.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_a_lean_step_is_the_same_step(name: str, decay: float) -> None:
+    def trained(lean: bool) -> tuple[list[Tensor], dict[str, Any]]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(5, 7), nn.LayerNorm(7), nn.Linear(7, 3))
+        config = TypeAdapter(OptimizerConfig).validate_python({"name": name, "weight_decay": decay})
+        optimizer = build_optimizer(config, model)
+        step = lean_step(optimizer) if lean else optimizer.step
+        for number in range(8):
+            if number == 4:
+                optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+            set_hyperparameters(optimizer, learning_rate=0.01 * (number + 1), weight_decay=decay)
+            optimizer.zero_grad()
+            used = model if number != 6 else model[2]  # in one step, most parameters have no gradient
+            used(torch.randn(4, 5 if number != 6 else 7)).square().sum().backward()
+            step()
+        return list(model.parameters()), optimizer.state_dict()
+
+    (one, state), (other, twin) = trained(lean=False), trained(lean=True)
+    assert all(map(torch.equal, one, other))
+    for number, values in state["state"].items():
+        assert all(torch.equal(value, twin["state"][number][key]) for key, value in values.items())

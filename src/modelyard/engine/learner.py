@@ -19,7 +19,7 @@ from modelyard.engine.progress import Progress
 from modelyard.engine.random_state import RandomState, seed_everything
 from modelyard.engine.window import Window
 from modelyard.tasks.base import Batch, Problem, Saved, SplitName, Task, TaskData
-from modelyard.tasks.optimizers import build_optimizer, set_hyperparameters
+from modelyard.tasks.optimizers import build_optimizer, lean_step, set_hyperparameters
 from modelyard.tasks.schedules import factor
 
 FILL_NEW_MEMORY = bool(os.environ.get("MODELYARD_FILL_NEW_MEMORY"))
@@ -97,6 +97,7 @@ class Learner:
         self.problem: Problem = self._task.build(self.spec, self.data, saved)
         self.model: nn.Module = self.problem.model.to(self.device)
         self.optimizer = build_optimizer(self.spec.optimizer, self.model)
+        self._step_optimizer = lean_step(self.optimizer)
         self.scaler = make_scaler(self._config, self.device)
         self.average = make_average(self._config.ema, self.model)
         self._trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -172,14 +173,18 @@ class Learner:
         if not self.model.training:  # setting it walks through every module
             self.model.train()
         micro_batches = self._take_micro_batches()
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self._trainable:
+            parameter.grad = None
         return Step(micro_batches, learning_rate)
 
     def end_step(self, step: Step) -> StepDone:
         """Change the weights by the gradients that are there."""
         norm = self._clip()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        if self.scaler.is_enabled():
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self._step_optimizer()
         if self.average is not None:
             self.average.update_parameters(self.model)
         self.progress.advance_step(self.plan.steps_per_epoch)

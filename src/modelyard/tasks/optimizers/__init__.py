@@ -5,9 +5,10 @@ from torch.optim import Optimizer
 
 from modelyard.domain.parts.optimizers import OptimizerConfig
 from modelyard.tasks.optimizers import builtin, lion, muon
+from modelyard.tasks.optimizers.lean import lean_step
 from modelyard.tasks.optimizers.registry import OPTIMIZERS
 
-__all__ = ["OPTIMIZERS", "build_optimizer", "set_hyperparameters"]
+__all__ = ["OPTIMIZERS", "build_optimizer", "lean_step", "set_hyperparameters"]
 
 _ENTRIES = (builtin, lion, muon)
 """Importing these files fills the registry."""
