@@ -15,6 +15,7 @@ from modelyard.engine.learner import Learner
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.stack import Stack
 from modelyard.store import Store
+from modelyard.tasks.stacked.rules import Stacking
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "lion", "muon")
 TOLERANCE = {"fp32": 1e-5, "bf16": 0.05}
@@ -228,4 +229,18 @@ def test_a_stack_that_does_not_fit_gets_smaller(
     stacked = train(specs, executor=Stacked(chunk_seconds=0.02), slots=8)
     assert sorted(set(sizes)) in ([2, 3, 6], [3, 6], [1, 2, 3, 6])
     assert sizes.count(6) == 1
+    assert [outcome(run) for run in stacked] == [outcome(run) for run in alone]
+
+
+def test_weights_that_cannot_be_stacked_train_alone(
+    train: Train, outcome: Outcome, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = [make_spec("mlp", optimizer) for optimizer in ("sgd", "adamw")]
+    alone = train(specs)
+
+    def refuse(stacking: Any, members: Any, **options: Any) -> torch.Tensor:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Stacking, "parameter", refuse)
+    stacked = train(specs, executor=Stacked(), slots=2)
     assert [outcome(run) for run in stacked] == [outcome(run) for run in alone]

@@ -24,8 +24,12 @@ class Stack:
 
     def __enter__(self) -> Self:
         self.learners[0].prepare_process()
-        streams = [learner.join_stack() for learner in self.learners]
-        self._model = StackedModel([learner.model for learner in self.learners], streams)
+        try:
+            streams = [learner.join_stack() for learner in self.learners]
+            self._model = StackedModel([learner.model for learner in self.learners], streams)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from modelyard.engine.executors._base import take_turn
@@ -56,14 +56,22 @@ class _Turn:
         for session in self._sessions:
             self._pool.attempt(session, partial(self._pool.residency.bring, session.learner, beside=learners))
         if self._all_here():
-            with Stack(learners) as stack, self._clocks():
-                goes_on = True
-                while goes_on:
-                    self._pool.obey()
-                    if self._all_here():
-                        self._round(stack)
-                    goes_on = self._goes_on()
+            with ExitStack() as cleanup:
+                try:
+                    stack = cleanup.enter_context(Stack(learners))
+                except Exception:  # noqa: BLE001 - there is no room for another copy of all weights
+                    return False
+                cleanup.enter_context(self._clocks())
+                self._rounds(stack)
         return self._fits
+
+    def _rounds(self, stack: Stack) -> None:
+        goes_on = True
+        while goes_on:
+            self._pool.obey()
+            if self._all_here():
+                self._round(stack)
+            goes_on = self._goes_on()
 
     def _goes_on(self) -> bool:
         in_time = time.monotonic() < self._end and not self._pool.stopping.is_set()
