@@ -21,7 +21,9 @@ from torch.nn import functional
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Tune
 from modelyard.domain.run import RunState
+from modelyard.engine.data_plan import DataPlan
 from modelyard.engine.executors._base import take_turn
+from modelyard.engine.feed import Feed
 from modelyard.engine.learner import Learner
 from modelyard.engine.opening import Opener, Placing
 from modelyard.engine.pool import SessionPool
@@ -98,7 +100,9 @@ def lean_loop() -> Callable[[float], float]:
 def learner_loop(**training: Any) -> Callable[[float], float]:
     """Return our learner without any tracking: no points, no lines, no control, no store."""
     task = task_for(spec())
-    learner = Learner(spec(**training), task, task.open_data(spec()), CPU)
+    data = task.open_data(spec())
+    plan = DataPlan.of(spec(), samples=data.size(SplitName.TRAIN))
+    learner = Learner(spec(**training), task, Feed(data, plan, CPU))
 
     def run(seconds: float) -> float:
         learner.activate()

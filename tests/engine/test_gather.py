@@ -6,9 +6,30 @@ import numpy as np
 import torch
 
 from modelyard.domain.config import RunSpec
+from modelyard.engine.data_plan import DataPlan
+from modelyard.engine.feed import Feed
 from modelyard.engine.learner import Learner
-from modelyard.tasks.base import Batch, SplitName
+from modelyard.tasks.base import Batch, SplitName, TaskData
 from modelyard.tasks.catalogue import task_for
+
+
+def make_feed(spec: RunSpec, data: TaskData) -> Feed:
+    return Feed(data, DataPlan.of(spec, samples=data.size(SplitName.TRAIN)), torch.device("cpu"))
+
+
+def test_a_feed_keeps_a_block_only_while_a_learner_is_there(make_spec: Callable[..., RunSpec]) -> None:
+    spec = make_spec(batch_size=4)
+    task = task_for(spec)
+    feed = make_feed(spec, task.open_data(spec))
+    learners = [Learner(spec, task, feed) for _ in range(3)]
+    samples = feed.data.size(SplitName.TRAIN)
+    for learner in learners:
+        learner._take_micro_batches()
+    assert feed.gathered == samples  # for all three
+    learners.clear()
+    del learner
+    Learner(spec, task, feed)._take_micro_batches()
+    assert feed.gathered == 2 * samples
 
 
 def test_small_samples_take_few_gathers_and_come_in_the_order_of_the_plan(make_spec: Callable[..., RunSpec]) -> None:
@@ -23,7 +44,8 @@ def test_small_samples_take_few_gathers_and_come_in_the_order_of_the_plan(make_s
         return batch(split, samples)
 
     data.batch = counted  # type: ignore[method-assign]
-    learner = Learner(spec, task, data, torch.device("cpu"))
+    feed = make_feed(spec, data)
+    learner, other = Learner(spec, task, feed), Learner(spec, task, feed)
     permutation = learner.plan.permutation(0)
     steps = learner.plan.steps_per_epoch
     for step in range(steps):
@@ -32,6 +54,9 @@ def test_small_samples_take_few_gathers_and_come_in_the_order_of_the_plan(make_s
             whole = batch(SplitName.TRAIN, expected)
             assert torch.equal(part.inputs, whole.inputs)
             assert torch.equal(part.targets, whole.targets)
-        learner.progress.advance_step(steps)
-    assert len(gathers) == 2  # one step to learn the size, then all others
-    assert sum(gathers) == data.size(SplitName.TRAIN)
+        assert all(
+            part is same for part, same in zip(*(one._take_micro_batches() for one in (learner, other)), strict=True)
+        )
+        for one in (learner, other):
+            one.progress.advance_step(steps)
+    assert gathers == [1, data.size(SplitName.TRAIN)]  # one sample to learn its size, then all

@@ -196,14 +196,15 @@ def test_one_members_surprise_fails_it_alone(
     def broken(learner: Learner, saved: Any) -> None:
         build(learner, saved)
         if learner.spec.optimizer.name == "adam":
-            loss = learner.problem.loss
+            loss = learner.problem.loss_function
 
-            def fail(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-                if learner.progress.step == 5:
-                    raise RuntimeError("out of memory")
-                return loss(outputs, targets)
+            class Broken(torch.nn.Module):
+                def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+                    if learner.progress.step == 5:
+                        raise RuntimeError("out of memory")
+                    return loss(outputs, targets)
 
-            monkeypatch.setattr(learner.problem, "loss", fail)
+            monkeypatch.setattr(learner.problem, "loss_function", Broken())
 
     monkeypatch.setattr(Learner, "_build", broken)
     first, failed, third = train(specs, executor=Stacked(), slots=3)

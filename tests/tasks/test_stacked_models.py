@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from modelyard.domain.parts.losses import CrossEntropy
 from modelyard.domain.parts.models import ModelConfig
+from modelyard.tasks.losses import build_loss
 from modelyard.tasks.models import build_model
-from modelyard.tasks.stacked import StackedModel, can_stack
+from modelyard.tasks.stacked import StackedModel, can_stack, stack_losses
 from modelyard.tasks.stacked.products import linear
 
 CLASSES = [str(digit) for digit in range(10)]
@@ -51,9 +53,10 @@ def alone(members: Sequence[nn.Module], inputs: Sequence[Tensor], targets: Seque
 def stacked(members: Sequence[nn.Module], inputs: Sequence[Tensor], targets: Sequence[Tensor]) -> list[Tensor]:
     """Give every member its gradients, all at once; return the outputs."""
     with StackedModel(members, streams(len(members))) as stack:
-        outputs = stack(inputs)
-        losses = [functional.cross_entropy(one, wanted) for one, wanted in zip(outputs, targets, strict=True)]
-        torch.autograd.backward(losses)
+        shared = all(one is inputs[0] for one in inputs)
+        outputs = stack(inputs[0].unsqueeze(0) if shared else torch.stack(inputs))
+        losses = stack_losses([build_loss(CrossEntropy(), class_counts=[]) for _ in members])(outputs, targets)
+        losses.backward(torch.ones(len(members)))
         stack.hand_out_gradients()
         gradients = [[parameter.grad for parameter in member.parameters()] for member in members]
     for member, own in zip(members, gradients, strict=True):
@@ -62,10 +65,11 @@ def stacked(members: Sequence[nn.Module], inputs: Sequence[Tensor], targets: Seq
     return list(outputs)
 
 
-def data(count: int, batch: int) -> tuple[list[Tensor], list[Tensor]]:
+def data(count: int, batch: int, *, shared: bool = False) -> tuple[list[Tensor], list[Tensor]]:
     generator = torch.Generator().manual_seed(batch)
     inputs = [torch.rand(batch, 1, 8, 8, generator=generator) for _ in range(count)]
-    return inputs, [torch.randint(0, 10, (batch,), generator=generator) for _ in range(count)]
+    targets = [torch.randint(0, 10, (batch,), generator=generator) for _ in range(count)]
+    return ([inputs[0]] * count, [targets[0]] * count) if shared else (inputs, targets)
 
 
 def differences(members: Sequence[nn.Module], others: Sequence[nn.Module]) -> list[str]:
@@ -99,16 +103,35 @@ def test_a_linear_layer_equals_single_ones_bit_for_bit(members: int, batch: int,
             assert torch.equal(tensor.grad[number], twin.grad)
 
 
+@pytest.mark.parametrize("smoothing", [(0.0, 0.0, 0.0), (0.0, 0.1, 0.3)])
+@pytest.mark.parametrize("batch", [1, 7, 32, 100])
+def test_cross_entropies_equal_single_ones_bit_for_bit(smoothing: Sequence[float], batch: int) -> None:
+    generator = torch.Generator().manual_seed(batch)
+    logits = (torch.randn(3, batch, 10, generator=generator) * 30).requires_grad_()
+    targets = list(torch.randint(0, 10, (3, batch), generator=generator))
+    functions = [build_loss(CrossEntropy(label_smoothing=one), class_counts=[]) for one in smoothing]
+    scales = torch.tensor([1.0, 0.3, 65536.0])
+    losses = stack_losses(functions)(logits, targets)
+    losses.backward(scales)
+    for number, function in enumerate(functions):
+        own = logits.detach()[number].clone().requires_grad_()
+        loss = function(own, targets[number])
+        loss.backward(scales[number])
+        assert torch.equal(losses[number], loss)
+        assert torch.equal(logits.grad[number], own.grad)
+
+
 @pytest.mark.parametrize("norm", ["none", "batch", "layer"])
 @pytest.mark.parametrize("activation", ["relu", "gelu", "silu", "tanh"])
 @pytest.mark.parametrize("batch", [2, 7, 32])
-def test_a_perceptron_equals_its_members_bit_for_bit(norm: str, activation: str, batch: int) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_perceptron_equals_its_members_bit_for_bit(norm: str, activation: str, batch: int, shared: bool) -> None:
     members = [
         models(1, name="mlp", hidden_sizes=[16, 33], norm=norm, activation=activation, dropout=rate)[0]
         for rate in (0.0, 0.2, 0.5)
     ]
     twins = copy.deepcopy(members)
-    inputs, targets = data(3, batch)
+    inputs, targets = data(3, batch, shared=shared)
     expected = alone(twins, inputs, targets)
     outputs = stacked(members, inputs, targets)
     assert all(map(torch.equal, outputs, expected))
@@ -119,10 +142,11 @@ def test_a_perceptron_equals_its_members_bit_for_bit(norm: str, activation: str,
 
 @pytest.mark.parametrize("model", CONFIGS)
 @pytest.mark.parametrize("rate", [0.0, 0.3])
-def test_every_model_agrees_with_its_members(model: str, rate: float) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_every_model_agrees_with_its_members(model: str, rate: float, shared: bool) -> None:
     members = models(3, **CONFIGS[model], dropout=rate)
     twins = copy.deepcopy(members)
-    inputs, targets = data(3, 16)
+    inputs, targets = data(3, 16, shared=shared)
     expected = alone(twins, inputs, targets)
     outputs = stacked(members, inputs, targets)
     torch.testing.assert_close(outputs, expected, rtol=1e-4, atol=1e-5)
@@ -166,7 +190,7 @@ def test_members_are_views_until_they_are_released() -> None:
     with StackedModel(members, streams(2)) as stack, torch.no_grad():
         for parameter in members[1].parameters():
             parameter.zero_()
-        first, second = stack(inputs)
+        first, second = stack(torch.stack(inputs))
         assert first.abs().sum() > 0
         assert second.abs().sum() == 0
     for one, other in zip(members[0].parameters(), members[1].parameters(), strict=True):
@@ -179,9 +203,9 @@ def test_a_failed_step_can_be_taken_back() -> None:
     inputs, _ = data(2, 4)
     with StackedModel(members, streams(2)) as stack:
         memory = stack.remember()
-        first = [output.detach().clone() for output in stack(inputs)]
+        first = [output.detach().clone() for output in stack(torch.stack(inputs))]
         memory.restore()
-        again = stack(inputs)
+        again = stack(torch.stack(inputs))
         assert all(map(torch.equal, first, again))
         assert {int(buffer) for buffer in members[0].buffers() if buffer.dtype is torch.int64} == {1}
 

@@ -1,10 +1,11 @@
 """The order of the samples: fixed by ``data_seed`` alone, so runs with the same seed see the same batches."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import ConfigError
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
@@ -25,6 +26,16 @@ class DataPlan:
                 f"training.batch_size: {self.batch_size} is larger than the {self.samples} training samples; "
                 f"use at most {self.samples}"
             )
+
+    @classmethod
+    def of(cls, spec: RunSpec, *, samples: int) -> Self:
+        """Return the plan of a run over so many training samples. Raises ``ConfigError`` if a batch needs more."""
+        return cls(
+            samples=samples,
+            batch_size=spec.training.batch_size,
+            accumulate=spec.training.accumulate,
+            data_seed=spec.data_seed,
+        )
 
     @property
     def micro_batches(self) -> int:

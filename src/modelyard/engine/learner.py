@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Tune
 from modelyard.domain.errors import ConfigError, NonFiniteLossError
-from modelyard.engine.data_plan import DataPlan, Indices
+from modelyard.engine.feed import Block, Feed
 from modelyard.engine.numeric import all_finite, autocast, clip_gradients, make_average, make_scaler
 from modelyard.engine.progress import Progress
 from modelyard.engine.random_state import RandomState, seed_everything
 from modelyard.engine.window import Window
-from modelyard.tasks.base import Batch, Problem, Saved, SplitName, Task, TaskData
+from modelyard.tasks.base import Batch, Problem, Saved, SplitName, Task
 from modelyard.tasks.optimizers import build_optimizer, lean_step, set_hyperparameters
 from modelyard.tasks.schedules import factor
 
@@ -43,11 +43,14 @@ class Step:
         self._losses: list[Tensor] = []
 
     def add_loss(self, loss: Tensor, batch: Batch, scaler: torch.amp.GradScaler) -> Tensor:
-        """Take the mean loss (scalar) of one micro-batch; return what to differentiate."""
+        """Take the mean loss (scalar) of one micro-batch; return the scale (scalar) of its gradients."""
+        loss = loss.detach()
+        scale = loss.new_ones(())
         if len(self.micro_batches) > 1:
-            loss = loss * (len(batch) / self.samples)
-        self._losses.append(loss.detach())
-        scaled: Tensor = scaler.scale(loss)
+            share = len(batch) / self.samples
+            loss, scale = loss * share, scale * share
+        self._losses.append(loss)
+        scaled: Tensor = scaler.scale(scale)
         return scaled
 
     def loss(self) -> Tensor:
@@ -55,26 +58,19 @@ class Step:
         return self._losses[0] if len(self._losses) == 1 else torch.stack(self._losses).sum()
 
 
-MOST_BYTES_AT_ONCE = 1 << 20
-MOST_STEPS_AT_ONCE = 32
-"""How much is gathered ahead of its step, at most."""
-
-
 class Learner:
-    """One configuration in training, on one device. Only an *active* learner may step or evaluate."""
+    """One configuration in training, on its feed's device. Only an *active* learner may step or evaluate."""
 
-    def __init__(self, spec: RunSpec, task: Task, data: TaskData, device: torch.device, saved: Saved = None) -> None:
+    def __init__(self, spec: RunSpec, task: Task, feed: Feed, saved: Saved = None) -> None:
+        data = feed.data
         self.spec = spec
-        self.device = device
+        self.device = feed.device
         self.data = data
-        self._task = task
+        self.plan = feed.plan
+        self._feed = feed
+        self._block: Block | None = None
+        self.task = task
         self._config = spec.training
-        self.plan = DataPlan(
-            samples=data.size(SplitName.TRAIN),
-            batch_size=spec.training.batch_size,
-            accumulate=spec.training.accumulate,
-            data_seed=spec.data_seed,
-        )
         self.progress = Progress(
             epochs=spec.training.epochs,
             evaluate_every=spec.training.evaluate_every,
@@ -85,16 +81,13 @@ class Learner:
         self.weight_decay = spec.optimizer.weight_decay
         self.window = Window([], [])
         self.evaluation_loss = math.nan
-        self._permutation: tuple[int, Indices] | None = None
-        self._ahead: dict[tuple[int, int], list[Batch]] = {}
-        self._steps_at_once = 1
         self._active = False
         self._build(saved)
 
     def _build(self, saved: Saved) -> None:
         self.prepare_process()
         seed_everything(self.spec.seed)
-        self.problem: Problem = self._task.build(self.spec, self.data, saved)
+        self.problem: Problem = self.task.build(self.spec, self.data, saved)
         self.model: nn.Module = self.problem.model.to(self.device)
         self.optimizer = build_optimizer(self.spec.optimizer, self.model)
         self._step_optimizer = lean_step(self.optimizer)
@@ -158,27 +151,26 @@ class Learner:
     def train_step(self) -> StepDone:
         """Do one optimizer step on its micro-batches, alone."""
         step = self.begin_step()
+        for parameter in self._trainable:
+            parameter.grad = None
         for batch in step.micro_batches:
             with self.autocast():
                 inputs, targets = self.problem.training_inputs(batch, epoch=self.progress.epoch)
                 outputs = self.model(inputs)
                 loss = self.problem.loss(outputs, targets)
-            step.add_loss(loss, batch, self.scaler).backward()  # type: ignore[no-untyped-call]
+            loss.backward(step.add_loss(loss, batch, self.scaler))  # type: ignore[no-untyped-call]
         return self.end_step(step)
 
     def begin_step(self) -> Step:
-        """Take the batches of the next step, and forget the gradients of the one before."""
+        """Take the batches of the next step."""
         learning_rate = self.current_learning_rate()
         set_hyperparameters(self.optimizer, learning_rate=learning_rate, weight_decay=self.weight_decay)
         if not self.model.training:  # setting it walks through every module
             self.model.train()
-        micro_batches = self._take_micro_batches()
-        for parameter in self._trainable:
-            parameter.grad = None
-        return Step(micro_batches, learning_rate)
+        return Step(self._take_micro_batches(), learning_rate)
 
     def end_step(self, step: Step) -> StepDone:
-        """Change the weights by the gradients that are there."""
+        """Change the weights by the gradients that are there: those of this step alone."""
         norm = self._clip()
         if self.scaler.is_enabled():
             self.scaler.step(self.optimizer)
@@ -202,39 +194,12 @@ class Learner:
         return clip_gradients(self._trainable, self._config.clip_norm)
 
     def _take_micro_batches(self) -> list[Batch]:
-        """Return the micro-batches of the present step, on the device.
-
-        Small samples are gathered for several steps at once: the work of a gather hardly depends on its size.
-        """
-        position = (self.progress.epoch, self.progress.step_in_epoch)
-        if position not in self._ahead:
-            self._ahead = self._gather(*position)
-        return self._ahead.pop(position)
-
-    def _gather(self, epoch: int, first: int) -> dict[tuple[int, int], list[Batch]]:
-        last = min(first + self._steps_at_once, self.plan.steps_per_epoch)
-        permutation = self._epoch_permutation()
-        steps = [self.plan.step(permutation, step) for step in range(first, last)]
-        indices = np.concatenate([micro_batch for step in steps for micro_batch in step])
-        whole = self._to_device(self.data.batch(SplitName.TRAIN, indices))
-        self._steps_at_once = max(1, min(MOST_STEPS_AT_ONCE, MOST_BYTES_AT_ONCE * len(steps) // whole.inputs.nbytes))
-        parts = iter(_split(whole, [len(micro_batch) for step in steps for micro_batch in step]))
-        return {(epoch, first + place): [next(parts) for _ in step] for place, step in enumerate(steps)}
-
-    def _epoch_permutation(self) -> Indices:
-        if self._permutation is None or self._permutation[0] != self.progress.epoch:
-            self._permutation = (self.progress.epoch, self.plan.permutation(self.progress.epoch))
-        return self._permutation[1]
-
-    def _to_device(self, batch: Batch) -> Batch:
-        if self.device.type == "cpu":
-            return batch
-        overlap = self.device.type == "cuda"  # on others the host's memory may be reused before the copy is done
-        return Batch(
-            batch.inputs.to(self.device, non_blocking=overlap),
-            batch.targets.to(self.device, non_blocking=overlap),
-            batch.samples,
-        )
+        """Return the micro-batches of the present step, on the device."""
+        epoch, step = self.progress.epoch, self.progress.step_in_epoch
+        if self._block is None or not self._block.covers(epoch, step):
+            self._block = None  # two blocks are never held
+            self._block = self._feed.block(epoch, step)
+        return self._block.steps[step - self._block.first]
 
     def tune(self, change: Tune) -> None:
         """Change hyperparameters from the next step on."""
@@ -272,7 +237,7 @@ class Learner:
         losses: list[tuple[Tensor, int]] = []
         for start in range(0, size, self._config.eval_batch_size):
             stop = min(start + self._config.eval_batch_size, size)
-            batch = self._to_device(self.data.batch(split, np.arange(start, stop, dtype=np.int64)))
+            batch = self._feed.to_device(self.data.batch(split, np.arange(start, stop, dtype=np.int64)))
             with torch.no_grad(), self.autocast():
                 losses.append((self.problem.evaluate(model, batch), stop - start))
             yield stop - start
@@ -321,7 +286,6 @@ class Learner:
             self.average.module.load_state_dict(dict(average))
             self.average.n_averaged.copy_(state["averaged_steps"])
         self.progress.load(state["progress"])
-        self._ahead = {}
         self.learning_rate = state["learning_rate"]
         self.weight_decay = state["weight_decay"]
         self._random = RandomState.from_state(state["random"])
@@ -355,11 +319,3 @@ class Learner:
             raise NonFiniteLossError(
                 step, f"the weights became NaN or infinite by step {step}; lower optimizer.learning_rate"
             )
-
-
-def _split(whole: Batch, sizes: list[int]) -> Iterator[Batch]:
-    start = 0
-    for size in sizes:
-        part = slice(start, start + size)
-        yield Batch(whole.inputs[part], whole.targets[part], whole.samples[part])
-        start += size

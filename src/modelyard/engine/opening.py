@@ -10,12 +10,14 @@ from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import CorruptBlobError, DataError, NotFoundError
 from modelyard.domain.run import Lease, Run
 from modelyard.engine.checkpoint_files import CheckpointFiles, LoadedCheckpoint
+from modelyard.engine.data_plan import DataPlan
 from modelyard.engine.environment import choose_device, code_fingerprint, environment_fingerprint
+from modelyard.engine.feed import Feed
 from modelyard.engine.keeper import Keeper
 from modelyard.engine.learner import Learner
 from modelyard.engine.session import Session
 from modelyard.store import Store
-from modelyard.tasks.base import Saved, Task, TaskData
+from modelyard.tasks.base import Saved, SplitName, Task, TaskData
 from modelyard.tasks.catalogue import task_for
 
 
@@ -29,13 +31,14 @@ class Placing:
 
 
 class Opener:
-    """Opens sessions; runs that read the same data share it for as long as one of them is open."""
+    """Opens sessions; runs that read the same data, or the same batches, share them while one is open."""
 
     def __init__(self, store: Store, placing: Placing) -> None:
         self._store = store
         self._placing = placing
         self._files = CheckpointFiles(store.blobs)
         self._data: WeakValueDictionary[str, TaskData] = WeakValueDictionary()
+        self._feeds: WeakValueDictionary[tuple[str, DataPlan, torch.device], Feed] = WeakValueDictionary()
 
     def open(self, run: Run, lease: Lease) -> Session:
         """Return a session that goes on where the run's newest good checkpoint ends.
@@ -48,9 +51,9 @@ class Opener:
         device = choose_device(spec, self._placing.device)
         checkpoint, loaded = self._newest_good(run, lease)
         saved = None if loaded is None else loaded.index["metadata"]
-        data = self._open_data(task, spec, saved)
-        notes = self._check_fingerprints(lease, data, device)
-        keeper = Keeper(Learner(spec, task, data, device, saved), self._files)
+        feed = self._open_feed(task, spec, saved, device)
+        notes = self._check_fingerprints(lease, feed.data, device)
+        keeper = Keeper(Learner(spec, task, feed, saved), self._files)
         session = Session(store=self._store, run=run, lease=lease, keeper=keeper)
         if loaded is not None:
             session.load_state(keeper.restore(loaded))
@@ -72,12 +75,16 @@ class Opener:
             write.progress(step=learner.progress.step, epoch=learner.progress.epoch, total_steps=learner.total_steps)
         return session
 
-    def _open_data(self, task: Task, spec: RunSpec, saved: Saved) -> TaskData:
+    def _open_feed(self, task: Task, spec: RunSpec, saved: Saved, device: torch.device) -> Feed:
         key = task.data_key(spec, saved)
         data = self._data.get(key)
         if data is None:
             data = self._data[key] = task.open_data(spec, saved)
-        return data
+        plan = DataPlan.of(spec, samples=data.size(SplitName.TRAIN))
+        feed = self._feeds.get((key, plan, device))
+        if feed is None:
+            feed = self._feeds[key, plan, device] = Feed(data, plan, device)
+        return feed
 
     def _check_fingerprints(self, lease: Lease, data: TaskData, device: torch.device) -> list[str]:
         """Fix the fingerprints at the first attempt and compare them later; return notes for the log."""

@@ -20,6 +20,7 @@ class Stack:
 
     def __init__(self, learners: Sequence[Learner]) -> None:
         self.learners = tuple(learners)
+        self._problems = self.learners[0].task.stack([learner.problem for learner in learners])
         self._model: StackedModel | None = None
 
     def __enter__(self) -> Self:
@@ -56,18 +57,10 @@ class Stack:
 
     def _micro_batch(self, model: StackedModel, steps: Sequence[Step], number: int) -> None:
         batches = [step.micro_batches[number] for step in steps]
+        epochs = [learner.progress.epoch for learner in self.learners]
         with self.learners[0].autocast():
-            prepared = [
-                learner.problem.training_inputs(batch, epoch=learner.progress.epoch)
-                for learner, batch in zip(self.learners, batches, strict=True)
-            ]
-            outputs = model([inputs for inputs, _ in prepared])
-            losses = [
-                learner.problem.loss(output, targets)
-                for learner, output, (_, targets) in zip(self.learners, outputs, prepared, strict=True)
-            ]
-        roots = [
-            step.add_loss(loss, batch, learner.scaler)
-            for learner, step, loss, batch in zip(self.learners, steps, losses, batches, strict=True)
-        ]
-        torch.autograd.backward(roots)
+            inputs, targets = self._problems.training_inputs(batches, epochs=epochs)
+            losses = self._problems.losses(model(inputs), targets)
+        members = zip(self.learners, steps, losses.detach().unbind(0), batches, strict=True)
+        scales = [step.add_loss(loss, batch, learner.scaler) for learner, step, loss, batch in members]
+        losses.backward(torch.stack(scales))  # type: ignore[no-untyped-call]

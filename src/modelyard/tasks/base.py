@@ -1,6 +1,6 @@
 """What a task gives the engine: data by sample number, and what to do with a batch. The engine knows nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -78,6 +78,21 @@ class Problem(Protocol):
         ...
 
 
+class ProblemStack(Protocol):
+    """What K problems that train as one model do with their batches. Each gets what it would get alone."""
+
+    def training_inputs(self, batches: Sequence[Batch], *, epochs: Sequence[int]) -> tuple[Tensor, Sequence[Tensor]]:
+        """Augment and normalise a batch of every member (the very same object where members share it).
+
+        Returns the models' inputs [K, B, ...], or [1, B, ...] if all members get the same, and each member's targets.
+        """
+        ...
+
+    def losses(self, outputs: Tensor, targets: Sequence[Tensor]) -> Tensor:
+        """Return each member's mean loss, [K], of the outputs [K, B, ...]."""
+        ...
+
+
 Saved = Mapping[str, Any] | None
 """``Problem.metadata`` as a checkpoint of the same run kept it, if there is one."""
 
@@ -106,6 +121,10 @@ class Task(Protocol):
 
         With ``saved`` the weights are loaded afterwards, and nothing outside the checkpoint and the data is read.
         """
+        ...
+
+    def stack(self, problems: Sequence[Problem]) -> ProblemStack:
+        """Return what does the problems' work together; they are of this task and of one structure."""
         ...
 
     def predictor(self, spec: RunSpec, metadata: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Predictor:

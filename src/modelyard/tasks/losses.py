@@ -51,12 +51,15 @@ class _Loss(nn.Module):
         return (losses * weights).mean()
 
 
-class _CrossEntropy(_Loss):
+class CrossEntropyLoss(_Loss):
+    """Cross entropy with smoothed labels, and a weight for every class if there are ``weights``."""
+
     def __init__(self, weights: Tensor | None, label_smoothing: float) -> None:
         super().__init__(weights)
         self.label_smoothing = label_smoothing
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss (scalar) of logits [B, C]."""
         logits = logits.float()
         if self.weights is None:
             return functional.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
@@ -112,7 +115,7 @@ class _Huber(nn.Module):
 
 @LOSSES.register(CrossEntropy)
 def _cross_entropy(config: CrossEntropy, *, class_counts: Sequence[int]) -> nn.Module:
-    return _CrossEntropy(_class_weights(config.class_weights, class_counts), config.label_smoothing)
+    return CrossEntropyLoss(_class_weights(config.class_weights, class_counts), config.label_smoothing)
 
 
 @LOSSES.register(Focal)

@@ -35,10 +35,12 @@ class ImageProblem:
         class_counts: Sequence[int],
         saved: Mapping[str, Any] | None = None,
     ) -> None:
-        self._loss = build_loss(spec.loss, class_counts=class_counts)
+        self.loss_function = build_loss(spec.loss, class_counts=class_counts)
         self._loss_device = torch.device("cpu")
         self._augmenter = build_augmenter(spec.augment, seed=spec.seed)
-        self._normalizer = Normalizer(preprocessing)
+        self.augmentation = "" if self._augmenter is None else f"{spec.seed} {spec.augment!r}"
+        """Equal for problems that do the same to the same batch; empty if they only normalise it."""
+        self.normalizer = Normalizer(preprocessing)
         self._metrics = build_metrics(spec.metrics, classes=classes)
         self._classes = len(classes)
         # Last, so that no other part can shift the random numbers of the initial weights.
@@ -57,18 +59,18 @@ class ImageProblem:
         """Augment and normalise; return pixels [B, C, H, W] and class numbers [B] or probabilities [B, classes]."""
         targets = batch.targets
         if self._augmenter is None:
-            return self._normalizer.from_bytes(batch.inputs), targets
+            return self.normalizer.from_bytes(batch.inputs), targets
         pixels, targets = self._augmenter(
             batch.inputs.float().mul_(1 / 255), targets, classes=self._classes, epoch=epoch, samples=batch.samples
         )
-        return self._normalizer.from_unit(pixels), targets
+        return self.normalizer.from_unit(pixels), targets
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss (scalar, fp32) of logits [B, classes]."""
         if outputs.device != self._loss_device:
-            self._loss.to(outputs.device)
+            self.loss_function.to(outputs.device)
             self._loss_device = outputs.device
-        loss: Tensor = self._loss(outputs, targets)
+        loss: Tensor = self.loss_function(outputs, targets)
         return loss
 
     def start_evaluation(self) -> None:
@@ -78,7 +80,7 @@ class ImageProblem:
     def evaluate(self, model: nn.Module, batch: Batch) -> Tensor:
         """Predict without gradients, add to the metrics, and return the mean loss (scalar, fp32)."""
         with torch.no_grad():
-            logits = model(self._normalizer.from_bytes(batch.inputs))
+            logits = model(self.normalizer.from_bytes(batch.inputs))
             self._metrics.update(logits, batch.targets)
             return self.loss(logits, batch.targets)
 

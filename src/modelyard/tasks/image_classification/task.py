@@ -1,6 +1,6 @@
 """Image classification as the engine sees it: opens the data, builds the problem."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from modelyard.domain.errors import ConfigError
 from modelyard.domain.parts.metrics import RECALL_PREFIX
 from modelyard.domain.parts.models import HuggingFace
 from modelyard.domain.validation import nearest
-from modelyard.tasks.base import Batch, Predictor, Problem, Saved, SplitName, TaskData
+from modelyard.tasks.base import Batch, Predictor, Problem, ProblemStack, Saved, SplitName, TaskData
 from modelyard.tasks.image_classification.data import ImageData, SampleCache, Split, open_data
 from modelyard.tasks.image_classification.predictor import ImagePredictor
 from modelyard.tasks.image_classification.problem import ImageProblem
+from modelyard.tasks.image_classification.stack import ImageProblemStack
 from modelyard.tasks.models import model_preprocessing
 from modelyard.tasks.preprocessing import Preprocessing
 
@@ -89,6 +90,10 @@ class ImageClassification:
         if spec.training.batch_size == 1 and any(isinstance(part, nn.BatchNorm1d) for part in problem.model.modules()):
             raise ConfigError("training.batch_size: batch norm needs at least 2 samples; use 2, or another model.norm")
         return problem
+
+    def stack(self, problems: Sequence[Problem]) -> ProblemStack:
+        """Return what does the problems' work together."""
+        return ImageProblemStack([problem for problem in problems if isinstance(problem, ImageProblem)])
 
     def predictor(self, spec: RunSpec, metadata: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Predictor:
         """Build a predictor from what a checkpoint holds, and nothing else."""

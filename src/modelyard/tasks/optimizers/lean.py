@@ -32,33 +32,42 @@ class _Lists:
     averages: list[Tensor]
     squares: list[Tensor]
     steps: list[Tensor]
+    """The same counter for each parameter."""
 
 
 class _LeanAdam:
-    """Calls the kernel that torch's fused Adam and AdamW call. The state stays where the optimizer has it."""
+    """Calls the kernel that torch's fused Adam and AdamW call, with one step counter where torch counts for each.
+
+    The optimizer's own counters follow when its state is asked for.
+    """
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
-        self._lists: list[_Lists] | None = None
+        self._lists: list[_Lists] = []
+        self._steps: Tensor | None = None
+        """Steps done, float scalar; None while the optimizer counts by itself."""
         self._kernel = torch._fused_adamw_ if isinstance(optimizer, AdamW) else torch._fused_adam_
         optimizer.register_load_state_dict_post_hook(self._forget)
+        optimizer.register_state_dict_pre_hook(self._count)
 
     def __call__(self) -> None:
-        if self._lists is None:
+        if self._steps is None:
             self._optimizer.step()  # its first step makes the state
-            self._lists = self._collect()
+            self._take_over()
             return
         gradients = [[parameter.grad for parameter in lists.parameters] for lists in self._lists]
         if any(gradient is None for group in gradients for gradient in group):
+            self._count(self._optimizer)
+            self._steps = None
             self._optimizer.step()
             return
         with torch.no_grad():
+            self._steps.add_(1)
             for lists, group in zip(self._lists, gradients, strict=True):
                 self._step(lists, group)
 
     def _step(self, lists: _Lists, gradients: list[Any]) -> None:
         group = lists.group
-        torch._foreach_add_(lists.steps, 1)
         self._kernel(
             lists.parameters,
             gradients,
@@ -75,25 +84,25 @@ class _LeanAdam:
             maximize=False,
         )
 
-    def _collect(self) -> list[_Lists] | None:
-        """Return the groups with their state; None while a parameter has none yet."""
+    def _take_over(self) -> None:
+        """Count for all parameters, if each has a state and all have done the same number of steps."""
         state = self._optimizer.state
-        lists = []
-        for group in self._optimizer.param_groups:
-            parameters = group["params"]
-            if not all("exp_avg" in state.get(parameter, {}) for parameter in parameters):
-                return None
-            own = [state[parameter] for parameter in parameters]
-            lists.append(
-                _Lists(
-                    group,
-                    list(parameters),
-                    [one["exp_avg"] for one in own],
-                    [one["exp_avg_sq"] for one in own],
-                    [one["step"] for one in own],
-                )
-            )
-        return lists
+        groups = self._optimizer.param_groups
+        counters = [state.get(parameter, {}).get("step") for group in groups for parameter in group["params"]]
+        if any(counter is None for counter in counters) or len({counter.item() for counter in counters}) > 1:
+            return
+        steps = counters[0].clone()
+        self._lists = []
+        for group in groups:
+            own = [state[parameter] for parameter in group["params"]]
+            averages, squares = [one["exp_avg"] for one in own], [one["exp_avg_sq"] for one in own]
+            self._lists.append(_Lists(group, list(group["params"]), averages, squares, [steps] * len(own)))
+        self._steps = steps
+
+    def _count(self, optimizer: Optimizer) -> None:
+        if self._steps is not None:
+            for one in optimizer.state.values():
+                one["step"].copy_(self._steps)
 
     def _forget(self, _: Optimizer) -> None:
-        self._lists = None
+        self._steps = None

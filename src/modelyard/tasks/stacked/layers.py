@@ -66,9 +66,8 @@ def stack_linear(modules: Sequence[nn.Linear], stacking: Stacking) -> Layer:
 
     def run(x: Tensor) -> Tensor:  # [K, B, ..., in] -> [K, B, ..., out]
         x, kernel, offset = _to_autocast(x, weight, bias)
-        flat = x.reshape(stacking.size, -1, x.shape[-1])
-        result = linear(flat, kernel, offset)
-        return result.view(*x.shape[:-1], result.shape[-1])
+        result = linear(stacking.each(x.flatten(1, -2)), kernel, offset)
+        return result.view(stacking.size, *x.shape[1:-1], result.shape[-1])
 
     return run
 
@@ -83,17 +82,13 @@ def stack_convolution(modules: Sequence[nn.Conv2d], stacking: Stacking) -> Layer
         bias = stacking.parameter([module.bias for module in modules if module.bias is not None])  # [K, out]
 
     def run(x: Tensor) -> Tensor:  # images -> [B, K * out, H', W']
-        if x.dim() == STACKED_IMAGES:
-            x = x.transpose(0, 1).flatten(1, 2)
-        return functional.conv2d(
-            x,
-            weight.flatten(0, 1),
-            None if bias is None else bias.flatten(),
-            first.stride,
-            first.padding,
-            first.dilation,
-            size * first.groups,
-        )
+        groups = size * first.groups
+        if x.dim() == STACKED_IMAGES and len(x) == 1 == first.groups:  # members are more channels of the output
+            x, groups = x[0], 1
+        elif x.dim() == STACKED_IMAGES:
+            x = stacking.each(x).transpose(0, 1).flatten(1, 2)
+        offset = None if bias is None else bias.flatten()
+        return functional.conv2d(x, weight.flatten(0, 1), offset, first.stride, first.padding, first.dilation, groups)
 
     return run
 
@@ -122,8 +117,9 @@ def _batch_norm(modules: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], stacking: St
         if x.dim() == IMAGES:
             return together(x)
         if x.shape[-1] % _LANES:  # the last, incomplete vector of channels rounds otherwise
-            members = zip(x.unbind(0), zip(*state, strict=True), strict=True)
+            members = zip(stacking.each(x).unbind(0), zip(*state, strict=True), strict=True)
             return torch.stack([normalise(one, own) for one, own in members])
+        x = stacking.each(x)
         batch = x.shape[1]
         return together(x.transpose(0, 1).reshape(batch, -1)).view(batch, size, -1).transpose(0, 1).contiguous()
 
@@ -141,6 +137,7 @@ def stack_layer_norm(modules: Sequence[nn.LayerNorm], stacking: Stacking) -> Lay
     bias = stacking.parameter([module.bias for module in modules])
 
     def run(x: Tensor) -> Tensor:  # [K, B, ..., C]
+        x = stacking.each(x)
         if x.dim() == VECTORS:
             parts = zip(x.unbind(0), weight.unbind(0), bias.unbind(0), strict=True)
             return torch.stack(
@@ -166,6 +163,7 @@ def dropout(rates: Sequence[float], stacking: Stacking) -> Layer:
     stacking.draws = True
 
     def run(x: Tensor) -> Tensor:
+        x = stacking.each(x)
         noise = torch.empty(x.shape, dtype=x.dtype, device=x.device)
         for part, rate, stream in zip(noise.unbind(0), rates, stacking.streams, strict=True):
             if rate:

@@ -21,10 +21,9 @@ class StackedModel:
         self._stacking = Stacking(streams)
         self._layer = self._stacking.layer(members)
 
-    def __call__(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Return each member's outputs [B, ...] for its inputs [B, ...], in training mode."""
-        outputs: Sequence[Tensor] = self._layer(torch.stack(list(inputs))).unbind(0)
-        return outputs
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Return outputs [K, B, ...] for inputs [K, B, ...], or [1, B, ...] for all alike, in training mode."""
+        return self._layer(inputs)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""

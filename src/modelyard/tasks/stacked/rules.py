@@ -9,7 +9,10 @@ from torch import Tensor, nn
 from modelyard.tasks.stacked.products import aligned_empty
 
 Layer = Callable[[Tensor], Tensor]
-"""A stacked module. Features are [K, B, ...]; images that went through a convolution are [B, K * C, H, W]."""
+"""A stacked module. Features are [K, B, ...]; images that went through a convolution are [B, K * C, H, W].
+
+Until the first layer with weights, features may be [1, B, ...]: the same for all members.
+"""
 Rule = Callable[[Sequence[Any], "Stacking"], Layer]
 """Builds the layer for the same module of every member."""
 RuleT = TypeVar("RuleT", bound=Rule)
@@ -57,6 +60,10 @@ class Stacking:
             member.data = part
         self.buffers.append((stacked, tuple(members)))
         return stacked
+
+    def each(self, x: Tensor) -> Tensor:
+        """Return features [K, B, ...] of features that may be the same for all members."""
+        return x.expand(self.size, *x.shape[1:])
 
     def layer(self, modules: Sequence[nn.Module]) -> Layer:
         """Stack the same module of every member. Raises ``LookupError`` for a type without a rule."""

@@ -1,0 +1,43 @@
+"""Image problems that train as one model: what several of them ask for is done once."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from modelyard.tasks.base import Batch
+from modelyard.tasks.image_classification.problem import ImageProblem
+from modelyard.tasks.stacked import stack_losses
+
+
+class ImageProblemStack:
+    """Normalises all batches at once, and augments a batch once for all members that augment it alike."""
+
+    def __init__(self, problems: Sequence[ImageProblem]) -> None:
+        self._problems = tuple(problems)
+        self._augments = any(problem.augmentation for problem in problems)
+        self._losses = stack_losses([problem.loss_function for problem in problems])
+
+    def training_inputs(self, batches: Sequence[Batch], *, epochs: Sequence[int]) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return pixels [K, B, C, H, W], or [1, B, C, H, W] if all members get the same, and each member's targets."""
+        wanted = [
+            (problem.augmentation, epoch, id(batch))
+            for problem, epoch, batch in zip(self._problems, epochs, batches, strict=True)
+        ]
+        members = {key: member for member, key in reversed(list(enumerate(wanted)))}
+        distinct = sorted(members.values())  # the first member of each kind: all of them, if no two want the same
+        if self._augments:
+            made = [self._problems[one].training_inputs(batches[one], epoch=epochs[one]) for one in distinct]
+            inputs = torch.stack([pixels for pixels, _ in made])
+        else:
+            made = [(batches[one].inputs, batches[one].targets) for one in distinct]
+            pixels = torch.stack([pixels for pixels, _ in made])
+            inputs = self._problems[0].normalizer.from_bytes(pixels.flatten(0, 1)).view(pixels.shape)
+        places = [distinct.index(members[key]) for key in wanted]
+        if 1 < len(distinct) < len(wanted):
+            inputs = inputs[places]
+        return inputs, [made[place][1] for place in places]
+
+    def losses(self, outputs: Tensor, targets: Sequence[Tensor]) -> Tensor:
+        """Return each member's mean loss, float [K], of logits [K, B, classes]."""
+        return self._losses(outputs, targets)
