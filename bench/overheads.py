@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Tune
+from modelyard.domain.plan import Execution
 from modelyard.domain.run import RunState
 from modelyard.engine.data_plan import DataPlan
 from modelyard.engine.executors._base import take_turn
@@ -130,7 +131,7 @@ def sessions(count: int, **training: Any) -> Iterator[tuple[Store, SessionPool, 
         pool = SessionPool(
             store=store,
             worker_id=store.leases.register(kind="engine"),
-            opener=Opener(store, Placing(device=CPU, execution="sliced", reason="bench")),
+            opener=Opener(store, Placing(device=CPU, execution=Execution.SLICED, reason="bench")),
             residency=Residency(device_bytes=device_bytes, host_bytes=host_bytes),
             slots=count,
             experiment_id=experiment.id,

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,10 +112,21 @@ def test_the_live_table_shows_runs_and_totals(watched: Collector) -> None:
 
 
 def rows(states: list[RunState], watched: Collector) -> list[RunRow]:
-    from dataclasses import replace
-
     one = watched.snapshots[-1].rows[0]
     return [replace(one, run=replace(one.run, id=str(i), name=f"r-{i}", state=state)) for i, state in enumerate(states)]
+
+
+def test_groups_that_train_as_one_model_are_shown_with_their_gain(watched: Collector) -> None:
+    several = rows([RunState.RUNNING] * 5 + [RunState.QUEUED], watched)
+    how = [{"execution": "stacked", "stack_size": 4, "stack_gain": 2.31}] * 4 + [{"execution": "sliced"}, {}]
+    several = [replace(row, run=replace(row.run, **values)) for row, values in zip(several, how, strict=True)]
+    snapshot = Snapshot(name="digits", rows=tuple(several), elapsed=1.0, eta_seconds=None)
+    wide, narrow = screen(snapshot, width=200), screen(snapshot, width=80)
+    assert re.search(r"r-0 +running +stacked 4 \(2\.3x\)", wide)
+    assert re.search(r"r-4 +running +sliced", wide)
+    for text in (wide, narrow):
+        assert "training: 4 runs stacked 4 (2.3x), 1 run sliced" in text
+    assert "training:" not in screen(replace(snapshot, rows=tuple(several[4:])))
 
 
 def test_a_small_terminal_shows_what_is_worth_seeing(watched: Collector) -> None:
@@ -128,8 +140,6 @@ def test_a_small_terminal_shows_what_is_worth_seeing(watched: Collector) -> None
 
 
 def test_text_from_runs_cannot_style_the_screen_or_the_page(watched: Collector) -> None:
-    from dataclasses import replace
-
     row = watched.snapshots[-1].rows[0]
     reason = Reason(code=ReasonCode.ERROR, message="<script>alert(1)</script> [red]x[/]")
     bad = replace(row, run=replace(row.run, name="<b>[blink]n[/]", state=RunState.FAILED, reason=reason))
@@ -206,8 +216,6 @@ def test_the_labels_of_a_chart_differ() -> None:
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 130, 160])
 def test_a_narrow_terminal_shortens_neither_run_nor_state_nor_epoch(watched: Collector, width: int) -> None:
-    from dataclasses import replace
-
     one = watched.snapshots[-1].rows[0]
     reason = Reason(code=ReasonCode.ERROR, message="the loss became nan; lower optimizer.learning_rate, " + "and " * 20)
     shown = []

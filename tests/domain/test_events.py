@@ -18,6 +18,7 @@ OPS: list[ControlOp] = [Pause(), Resume(), Stop(), Save(), Tune(learning_rate=0.
 _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(),
     int: st.integers(0, 2**53),
+    float: st.floats(allow_nan=False, allow_infinity=False),
     bool: st.booleans(),
     RunState: st.sampled_from(RunState),
     Reason: st.builds(Reason, code=st.sampled_from(ReasonCode), message=st.text()),

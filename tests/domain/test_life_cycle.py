@@ -20,6 +20,7 @@ from modelyard.domain.run import (
     RunState,
     check_transition,
 )
+from modelyard.domain.structure import structure_hash
 
 S = RunState
 ALLOWED = {
@@ -90,6 +91,10 @@ def test_a_run_parses_its_own_snapshot_of_the_config() -> None:
         notice="",
         spec_json=canonical_json(spec.model_dump(mode="json")),
         spec_hash=spec.hash,
+        structure=structure_hash(spec),
+        execution="",
+        stack_size=1,
+        stack_gain=None,
         parent_id=None,
         warm_start=None,
         inherit_optimizer=False,

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from modelyard.domain.config import RunSpec, SweepSpec
+from modelyard.domain.plan import Execution
 from modelyard.domain.run import Run
 from modelyard.engine.executors import Executor, Solo
 from modelyard.engine.opening import Opener, Placing
@@ -66,7 +67,7 @@ def make_pool(store: Store) -> Iterator[Callable[..., SessionPool]]:
 
     def build(*, slots: int = 1, residency: Residency | None = None, **options: Any) -> SessionPool:
         workers.append(store.leases.register(kind="engine"))
-        placing = Placing(device=torch.device("cpu"), execution="solo", reason="a test")
+        placing = Placing(device=torch.device("cpu"), execution=Execution.SOLO, reason="a test")
         return SessionPool(
             store=store,
             worker_id=workers[-1],

@@ -1,6 +1,7 @@
 """Runs that train as one model end as the same runs alone, and each member stays its own."""
 
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +10,10 @@ import torch
 
 from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Pause, Resume
+from modelyard.domain.events import ExecutionChanged
 from modelyard.domain.run import FINAL, ReasonCode, Run, RunState
 from modelyard.engine.executors import Stacked
+from modelyard.engine.executors.trials import STEPS
 from modelyard.engine.learner import Learner
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.stack import Stack
@@ -114,6 +117,38 @@ def test_all_but_the_structure_may_differ_and_free_places_are_filled(
     for one, other in zip(alone, stacked, strict=True):
         assert one.state is RunState.COMPLETED, one.reason
         assert outcome(other) == outcome(one)
+
+
+@pytest.mark.parametrize("faster", ["stacked", "sliced"])
+def test_a_group_trains_in_the_way_that_was_found_to_be_faster(
+    faster: str,
+    train: Train,
+    outcome: Outcome,
+    make_spec: MakeSpec,
+    together: list[int],
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    specs = [make_spec("mlp", optimizer, epochs=25) for optimizer in OPTIMIZERS[:4]]
+    alone = train(specs)
+    slow = (Learner, "train_step") if faster == "stacked" else (Stack, "backward")
+    function = getattr(*slow)
+    monkeypatch.setattr(*slow, lambda *arguments: (time.sleep(0.01), function(*arguments))[1])
+    runs = train(specs, executor=Stacked(chunk_seconds=0.05, measures=True), slots=4)
+    assert together.count(4) >= 2 * STEPS
+    assert together.count(2) >= 2 * STEPS
+    for one, other in zip(alone, runs, strict=True):
+        assert outcome(other) == outcome(one)
+        events = [event.payload for event in store.events.read(run_id=other.id)]
+        changes = [event for event in events if isinstance(event, ExecutionChanged)]
+        assert changes[0].execution == faster
+        assert "as one model" in changes[0].reason or "one model for several" in changes[0].reason
+        if faster == "sliced":
+            assert other.how == "sliced"
+            assert len(together) == 4 * STEPS
+        else:
+            assert changes[0].stack_size in {2, 4}
+            assert changes[0].stack_gain > 1.15
 
 
 def test_what_cannot_be_stacked_trains_alone(

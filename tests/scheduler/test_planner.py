@@ -18,7 +18,8 @@ def test_one_run_is_trained_alone() -> None:
 def test_as_many_processes_as_cores_and_the_runs_take_turns() -> None:
     plan = make_plan(runs(8), cores=2, devices=())
     assert len(plan.groups) == 2
-    assert {(group.execution, group.slots) for group in plan.groups} == {(Execution.SLICED, 4)}
+    assert {(group.execution, group.slots) for group in plan.groups} == {(None, 4)}
+    assert "found to be faster" in plan.groups[0].reason
     assert "8 runs on 2 cores" in plan.groups[0].reason
 
 
@@ -27,7 +28,9 @@ def test_runs_with_more_threads_get_fewer_processes() -> None:
 
 
 def test_a_long_queue_is_not_all_in_memory() -> None:
-    assert make_plan(runs(1000), cores=2, devices=()).groups[0].slots == MOST_SLOTS
+    assert make_plan(runs(1000), cores=2, devices=()).groups[0].slots == MOST_STACKED
+    plan = make_plan(runs(1000), cores=2, devices=(), wishes=Wishes(execution=Execution.SLICED))
+    assert plan.groups[0].slots == MOST_SLOTS
 
 
 def test_one_process_for_each_accelerator() -> None:
@@ -39,8 +42,8 @@ def test_one_process_for_each_accelerator() -> None:
     ("wishes", "expected"),
     [
         (Wishes(execution=Execution.SOLO), (2, Execution.SOLO, 1)),
-        (Wishes(processes=1), (1, Execution.SLICED, 8)),
-        (Wishes(slots=2), (2, Execution.SLICED, 2)),
+        (Wishes(processes=1), (1, None, 8)),
+        (Wishes(slots=2), (2, None, 2)),
         (Wishes(execution=Execution.SLICED, slots=1), (2, Execution.SLICED, 1)),
         (Wishes(execution=Execution.STACKED), (2, Execution.STACKED, 4)),
         (Wishes(execution=Execution.STACKED, processes=1), (1, Execution.STACKED, 8)),

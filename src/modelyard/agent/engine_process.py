@@ -103,7 +103,7 @@ class EngineCommand:
             "-m",
             "modelyard.engine.worker",
             f"--home={self.home}",
-            f"--execution={group.execution.value}",
+            *([f"--execution={group.execution.value}"] if group.execution is not None else []),
             f"--slots={group.slots}",
             f"--device={group.device}",
             f"--reason={group.reason}",

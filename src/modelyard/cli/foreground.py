@@ -25,7 +25,7 @@ ExecutionOption = Annotated[
     typer.Option(
         "--execution",
         help="solo: one run after the other; sliced: several in turns; stacked: those of one structure as one model; "
-        "default: planned.",
+        "default: what is measured to be the fastest.",
     ),
 ]
 ProcessesOption = Annotated[

@@ -1,5 +1,6 @@
 """The live table of ``modelyard train``: redrawn four times a second, as tall as the terminal allows."""
 
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -83,6 +84,8 @@ class LiveView:
     def _below(self, snapshot: Snapshot, width: int) -> list[Text]:
         """Return the lines under the table; long ones wrap."""
         lines = [Text(summary(snapshot), style="bold")]
+        if groups := executions(snapshot):
+            lines.append(Text(groups))
         reasons = reasons_below(snapshot.rows, width)
         lines += [Text(reason, style="red") for reason in reasons[:_MOST_REASONS]]
         if self._plan and snapshot.count(RunState.RUNNING, RunState.QUEUED):
@@ -100,6 +103,14 @@ def visible_rows(rows: Sequence[RunRow], room: int) -> list[RunRow]:
         return list(rows)
     ranked = sorted(range(len(rows)), key=lambda index: (_ORDER[rows[index].run.state], index))
     return [rows[index] for index in sorted(ranked[: room - 1])]
+
+
+def executions(snapshot: Snapshot) -> str:
+    """Say how the runs in training train, where some train as one model."""
+    hows = Counter(row.run.how for row in snapshot.rows if row.run.state in ACTIVE and row.run.how)
+    if all(row.run.stack_size < 2 for row in snapshot.rows if row.run.state in ACTIVE):
+        return ""
+    return "training: " + ", ".join(f"{count} run{'s' * (count > 1)} {how}" for how, count in hows.most_common())
 
 
 def summary(snapshot: Snapshot) -> str:

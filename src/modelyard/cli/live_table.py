@@ -14,7 +14,7 @@ from rich.text import Text
 from modelyard.api.progress import RunRow
 from modelyard.api.sparkline import sparkline
 from modelyard.cli.output import STATE_STYLES, duration, number
-from modelyard.domain.run import RunState
+from modelyard.domain.run import ACTIVE, RunState
 
 _REASON_STATES = frozenset({RunState.FAILED, RunState.PAUSED, RunState.STOPPED, RunState.PAUSING, RunState.STOPPING})
 _NOT_SAID = frozenset({"created", "claimed", "finished"})
@@ -30,6 +30,7 @@ class Layout:
     """Which columns are drawn, and how wide those are that can shrink; 0 leaves them out."""
 
     why: bool = True
+    how: bool = True
     rate: bool = True
     bar: int = 14
     curve: int = 24
@@ -42,6 +43,7 @@ class Layout:
 
 
 _SHRINKS: tuple[dict[str, Any], ...] = (
+    {"how": False},
     {"why": False},
     {"rate": False},
     {"bar": 8},
@@ -125,6 +127,9 @@ def _columns(rows: Sequence[RunRow], layout: Layout) -> list[_Column]:
         _texts("run", [Text(row.run.name) for row in rows]),
         _texts("state", [Text(row.run.state.value, style=STATE_STYLES[row.run.state]) for row in rows], least=9),
     ]
+    hows = [row.run.how if row.run.state in ACTIVE else "" for row in rows]
+    if layout.how and any(hows):
+        found.append(_texts("execution", map(Text, hows)))
     if layout.bar:
         bars: list[RenderableType] = [
             ProgressBar(total=1.0, completed=row.fraction or 0.0, width=layout.bar) for row in rows

@@ -5,8 +5,9 @@ from typing import IO
 
 from modelyard.api.progress import RunRow, Snapshot
 from modelyard.cli.output import duration, number
-from modelyard.domain.events import Event, RunStateChanged
+from modelyard.domain.events import Event, ExecutionChanged, RunStateChanged
 from modelyard.domain.plan import Plan
+from modelyard.domain.run import Run
 
 
 class PlainView:
@@ -16,6 +17,7 @@ class PlainView:
         self._file = file
         self._epochs: dict[str, int] = {}
         self._notices: dict[str, str] = {}
+        self._executions: dict[str, str] = {}
 
     def planned(self, plan: Plan) -> None:
         """Write one line for each reason of the plan."""
@@ -34,6 +36,15 @@ class PlainView:
             changed = rows.get(event.run_id or "")
             if changed is not None and isinstance(event.payload, RunStateChanged):
                 self.say(f"{changed.run.name}: {event.payload.after.value} ({event.payload.reason.message})")
+            if changed is not None and isinstance(event.payload, ExecutionChanged):
+                self._tell_execution(changed.run, event.payload)
+
+    def _tell_execution(self, run: Run, changed: ExecutionChanged) -> None:
+        """Say once for all runs of a structure how they train from now on."""
+        if self._executions.get(run.structure) != changed.execution:
+            self._executions[run.structure] = changed.execution
+            why = f" ({changed.reason})" if changed.reason else ""
+            self.say(f"{run.name} and others like it: {changed.execution}{why}")
 
     def _tell_notice(self, row: RunRow) -> None:
         before = self._notices.get(row.run.id, "")

@@ -18,6 +18,7 @@ from modelyard.cli.output import config_value, console, plain, print_json, table
 from modelyard.cli.train import SetOption, SweepArgument, load_sweep
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import MissingExtraError
+from modelyard.domain.plan import Group
 from modelyard.domain.query import flatten
 
 _MOST_ROWS = 50
@@ -59,10 +60,14 @@ def plan(
         typer.echo(f"plan: {reason}")
     grid = table("process", "device", "execution", "slots", "threads", right=("slots", "threads"))
     for number, group in enumerate(planned.plan.groups, start=1):
-        grid.add_row(str(number), group.device, group.execution.value, str(group.slots), str(group.threads))
+        grid.add_row(str(number), group.device, _execution(group), str(group.slots), str(group.threads))
     console().print(grid)
     if varied:
         _print_runs(spec.name, len(planned.specs), varied)
+
+
+def _execution(group: Group) -> str:
+    return "measured" if group.execution is None else group.execution.value
 
 
 def _print_runs(name: str, count: int, varied: dict[str, list[Any]]) -> None:

@@ -59,6 +59,17 @@ class AttemptStarted(Config):
     """Why this execution was chosen."""
 
 
+class ExecutionChanged(Config):
+    """A run began to train in another way."""
+
+    type: Literal["run.execution_changed"] = "run.execution_changed"
+    execution: str
+    stack_size: int
+    stack_gain: float | None
+    """How many times as fast as taking turns, if that was measured."""
+    reason: str
+
+
 class RunDeleted(Config):
     """A run and everything it owned were deleted."""
 
@@ -127,6 +138,7 @@ EventPayload = Annotated[
     | RunCreated
     | RunStateChanged
     | AttemptStarted
+    | ExecutionChanged
     | RunDeleted
     | ControlRequested
     | ControlAcknowledged

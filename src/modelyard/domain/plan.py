@@ -16,7 +16,8 @@ class Execution(StrEnum):
 class Group:
     """Runs that one engine process trains together on one device."""
 
-    execution: Execution
+    execution: Execution | None
+    """None: for runs of one structure the fastest way is measured while they train."""
     device: str
     """``cpu``, ``cuda:0``, ``mps``."""
     slots: int

@@ -104,6 +104,14 @@ class Run:
     spec_json: str
     """The config snapshot, as canonical JSON. It never changes; ``spec`` parses it."""
     spec_hash: str
+    structure: str
+    """Equal for runs that can train as one model."""
+    execution: str
+    """How it trains, or trained last: ``solo``, ``sliced``, ``stacked``; empty before the first attempt."""
+    stack_size: int
+    """How many runs train as one model with it, itself included."""
+    stack_gain: float | None
+    """How many times as fast as taking turns that was measured to be."""
     parent_id: str | None
     """The run that this one was cloned from."""
     warm_start: str | None
@@ -134,6 +142,14 @@ class Run:
     def why(self) -> str:
         """What to tell people about its state, on one line."""
         return " ".join((self.notice or self.reason.message).split())
+
+    @property
+    def how(self) -> str:
+        """How it trains, in a few characters: ``solo``, ``sliced``, ``stacked 8 (2.1x)``; empty before it started."""
+        if self.stack_size < 2:
+            return self.execution
+        gain = "" if self.stack_gain is None else f" ({self.stack_gain:.1f}x)"
+        return f"{self.execution} {self.stack_size}{gain}"
 
     @cached_property
     def spec(self) -> RunSpec:

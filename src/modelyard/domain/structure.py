@@ -1,5 +1,7 @@
 """Which configurations have models and batches of one shape, so that they can train as one model."""
 
+import hashlib
+
 from modelyard.domain.base import canonical_json
 from modelyard.domain.config import RunSpec
 
@@ -22,3 +24,8 @@ def structure_key(spec: RunSpec) -> str:
             "training": {name: training[name] for name in _SHARED_TRAINING_FIELDS},
         }
     )
+
+
+def structure_hash(spec: RunSpec) -> str:
+    """Return ``structure_key`` as 16 hexadecimal digits."""
+    return hashlib.sha256(structure_key(spec).encode()).hexdigest()[:16]

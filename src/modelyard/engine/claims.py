@@ -48,14 +48,18 @@ class Claims:
         """How many claimed runs are not open yet."""
         return len(self._waiting)
 
-    def take(self, *, isolated: bool) -> bool:
-        """Claim one run, to be opened next; return whether there was one."""
+    def take(self, *, isolated: bool, structure: str | None) -> bool:
+        """Claim one run, to be opened next, of ``structure`` if there is one; return whether there was any."""
         now = time.monotonic()
         if now < self._claim_after:
             return False
         try:
             claimed = self._store.leases.claim(
-                self._worker_id, limit=1, experiment_id=self._experiment_id, isolated=isolated
+                self._worker_id,
+                limit=1,
+                experiment_id=self._experiment_id,
+                isolated=isolated,
+                structure=structure,
             )
         except Exception as error:
             if not is_passing(error):

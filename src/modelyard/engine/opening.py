@@ -8,6 +8,7 @@ import torch
 from modelyard.domain.checkpoint import Checkpoint
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import CorruptBlobError, DataError, NotFoundError
+from modelyard.domain.plan import Execution
 from modelyard.domain.run import Lease, Run
 from modelyard.engine.checkpoint_files import CheckpointFiles, LoadedCheckpoint
 from modelyard.engine.data_plan import DataPlan
@@ -26,7 +27,8 @@ class Placing:
     """Where and how this process trains, and why; recorded with each attempt."""
 
     device: torch.device
-    execution: str
+    execution: Execution
+    """How a run trains unless it is found to train faster in another way."""
     reason: str
 
 
@@ -54,7 +56,7 @@ class Opener:
         feed = self._open_feed(task, spec, saved, device)
         notes = self._check_fingerprints(lease, feed.data, device)
         keeper = Keeper(Learner(spec, task, feed, saved), self._files)
-        session = Session(store=self._store, run=run, lease=lease, keeper=keeper)
+        session = Session(store=self._store, run=run, lease=lease, keeper=keeper, execution=self._placing.execution)
         if loaded is not None:
             session.load_state(keeper.restore(loaded))
         elif run.warm_start is not None:
@@ -68,7 +70,7 @@ class Opener:
                 start_step=learner.progress.step,
                 checkpoint_id=None if checkpoint is None else checkpoint.id,
                 total_steps=learner.total_steps,
-                execution=self._placing.execution,
+                execution=self._placing.execution.value,
                 device=str(device),
                 reason=self._placing.reason,
             )

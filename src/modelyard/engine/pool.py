@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from modelyard.domain.control import ControlRecord
@@ -51,17 +52,20 @@ class SessionPool:
     # Claiming.
 
     def fill(self) -> None:
-        """Claim queued runs for the free slots.
+        """Claim queued runs for the free slots, as far as there is memory for them.
 
         A run that took its process down twice has the process to itself until it has saved a checkpoint.
         """
         if self._alone and any(not session.proven for session in self.sessions):
             return
         self._alone = False
-        while len(self.sessions) + self._claims.waiting < self._slots and self._take(isolated=False):
+        while self._has_room() and self._take(isolated=False):
             pass
         if not self.busy:
             self._alone = self._take(isolated=True)
+
+    def _has_room(self) -> bool:
+        return len(self.sessions) + self._claims.waiting < self._slots and self.residency.has_room()
 
     @property
     def busy(self) -> bool:
@@ -69,10 +73,15 @@ class SessionPool:
         return bool(self.sessions) or self._claims.waiting > 0
 
     def _take(self, *, isolated: bool) -> bool:
-        if self.stopping.is_set() or not self._claims.take(isolated=isolated):
+        if self.stopping.is_set() or not self._claims.take(isolated=isolated, structure=self._structure()):
             return False
         self._open_due()
         return True
+
+    def _structure(self) -> str | None:
+        """What most of the runs here have in common: another one like them costs the least."""
+        counts = Counter(session.run.structure for session in self.sessions)
+        return counts.most_common(1)[0][0] if counts else None
 
     def _open_due(self) -> None:
         for session in self._claims.open_due():

@@ -43,6 +43,12 @@ class Placement:
         return self._spilled_bytes or sum(tensor.nbytes for tensor in self.learner.tensors())
 
     @property
+    def expected_bytes(self) -> int:
+        """Bytes in the middle of training: before the first steps, gradients and Adam's averages are still to come."""
+        weights = sum(parameter.nbytes for parameter in self.learner.model.parameters() if parameter.requires_grad)
+        return max(self.bytes, 4 * weights)
+
+    @property
     def file(self) -> Path:
         """Where the tensors are while they are on the disk."""
         return self.scratch / "tensors.safetensors"
@@ -113,6 +119,13 @@ class Residency:
         """Let a learner go, with its file."""
         placement = self._placements.pop(id(learner))
         placement.file.unlink(missing_ok=True)
+
+    def has_room(self) -> bool:
+        """Whether one more learner like the largest here would fit into memory, without anything moved to the disk."""
+        if self._host_bytes is None or not self._placements:
+            return True
+        sizes = [placement.expected_bytes for placement in self._placements.values()]
+        return sum(sizes) + max(sizes) <= self._host_bytes
 
     def tier(self, learner: Learner) -> Tier:
         """Return where a learner's tensors are."""

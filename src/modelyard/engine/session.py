@@ -8,7 +8,9 @@ from typing import Any
 from modelyard.domain.checkpoint import BlobRef, CheckpointDraft
 from modelyard.domain.control import ControlRecord, Pause, Save, Stop, Tune
 from modelyard.domain.errors import StoreError
+from modelyard.domain.events import ExecutionChanged
 from modelyard.domain.parts.metrics import better_mode
+from modelyard.domain.plan import Execution
 from modelyard.domain.run import Lease, Reason, ReasonCode, Run, RunState
 from modelyard.engine.early_stopping import MetricWatch
 from modelyard.engine.keeper import Keeper
@@ -27,7 +29,7 @@ _SPLITS = {Unit.VALIDATE: SplitName.VAL, Unit.TEST: SplitName.TEST}
 class Session:
     """A run whose lease this process holds, from its claim until it ends, is paused, or is released."""
 
-    def __init__(self, *, store: Store, run: Run, lease: Lease, keeper: Keeper) -> None:
+    def __init__(self, *, store: Store, run: Run, lease: Lease, keeper: Keeper, execution: Execution) -> None:
         self.run = run
         self.lease = lease
         self.learner = keeper.learner
@@ -41,6 +43,9 @@ class Session:
         """Monotonic time since when nothing could be written."""
         self.retry_at = 0.0
         self._notice = ""
+        self._execution = ExecutionChanged(execution=execution.value, stack_size=1, stack_gain=None, reason="")
+        """How the run trains, as last written down."""
+        self._next_execution = self._execution
         self._doom: Reason | None = None
         self._store = store
         self._keeper = keeper
@@ -183,6 +188,14 @@ class Session:
 
     # Writing down.
 
+    def execute(self, execution: Execution, *, members: int = 1, gain: float | None = None, reason: str = "") -> None:
+        """Note how this run trains from now on."""
+        before = self._next_execution
+        now = ExecutionChanged(execution=execution.value, stack_size=members, stack_gain=gain, reason=reason)
+        self._next_execution = now
+        if reason and _is_news(now, before):
+            self.recorder.line(f"step {self.learner.progress.step}: {now.execution}, since {reason}")
+
     def flush(self) -> None:
         """Write metrics, log lines and progress in one transaction."""
         self._commit()
@@ -263,6 +276,7 @@ class Session:
         op: ControlRecord | None = None,
     ) -> None:
         said = self.recorder.take()
+        execution = self._next_execution
         progress = self.learner.progress
         blobs: dict[str, tuple[BlobRef, int]] = {}
         try:
@@ -279,6 +293,8 @@ class Session:
                     total_steps=self.learner.total_steps,
                     notice=self._notice,
                 )
+                if execution != self._execution:
+                    write.execution(execution, news=_is_news(execution, self._execution))
                 for draft in drafts:
                     write.checkpoint(draft, keep=self._config.checkpoint.keep)
                 if op is not None:
@@ -290,6 +306,7 @@ class Session:
             with suppress(StoreError):
                 self._store.blobs.unpin([blob for blob, _ in blobs.values()])
             raise
+        self._execution = execution
         if to is not None:
             self.open = False
 
@@ -367,3 +384,8 @@ class Session:
         if self._patience is not None:
             self._patience.load(state["patience"])
         self._applied_op = state["applied_op"]
+
+
+def _is_news(now: ExecutionChanged, before: ExecutionChanged) -> bool:
+    """Whether a run trains in another way, or was found to train best in this one; not each change of numbers."""
+    return (now.execution, bool(now.reason)) != (before.execution, bool(before.reason))

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _watch_parent(pool)
         try:
             with _heartbeat(store, worker_id, pool), captured_output(pool.say):
-                executor = make_executor(Execution(options.execution), chunk_seconds=options.chunk_seconds)
+                executor = make_executor(options.execution, chunk_seconds=options.chunk_seconds)
                 work(pool, executor, idle_seconds=options.idle_seconds)
         finally:
             with suppress(StoreError):  # on a full disk it is found dead by its process id
@@ -79,7 +79,7 @@ def _turn(pool: SessionPool, executor: Executor) -> bool:
 def _make_pool(store: Store, worker_id: str, options: argparse.Namespace) -> SessionPool:
     device = torch.device(options.device)
     device_bytes, host_bytes = default_limits(device)
-    placing = Placing(device=device, execution=options.execution, reason=options.reason)
+    placing = Placing(device=device, execution=options.execution or Execution.SLICED, reason=options.reason)
     return SessionPool(
         store=store,
         worker_id=worker_id,
@@ -95,7 +95,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--home", required=True)
     parser.add_argument("--experiment", help="take runs of this experiment only")
     parser.add_argument("--agent", help="worker id of the agent that started this process")
-    parser.add_argument("--execution", choices=list(Execution), default=Execution.SOLO)
+    parser.add_argument("--execution", type=Execution, help="default: the fastest, measured while training")
     parser.add_argument("--slots", type=int, default=1, help="runs in training at the same time")
     parser.add_argument("--chunk-seconds", type=float, default=CHUNK_SECONDS, help="length of a turn, when sliced")
     parser.add_argument("--device", default="cpu")

@@ -8,9 +8,9 @@ from modelyard.domain.errors import UserError
 from modelyard.domain.plan import Execution, Group, Plan
 
 MOST_SLOTS = 8
-"""Runs in training at the same time in one process, unless the user says otherwise; the others wait in the queue."""
+"""Runs that take turns in one process, unless the user says otherwise; the others wait in the queue."""
 MOST_STACKED = 16
-"""The same for runs that train as one model: on a CPU more gain little."""
+"""The same for runs that may train as one model: more gain little."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def make_plan(specs: Sequence[RunSpec], *, cores: int, devices: Sequence[str], w
     places = list(devices) or ["cpu"] * max(1, cores // threads)
     processes = wishes.processes or min(len(places), len(specs))
     slots = _slots(len(specs), processes, wishes)
-    execution = wishes.execution or (Execution.SLICED if slots > 1 else Execution.SOLO)
+    execution = wishes.execution or (None if slots > 1 else Execution.SOLO)
     where = f"{len(devices)} devices" if devices else f"{cores} cores and {threads} thread{'s' * (threads > 1)} a run"
     reason = _reason(len(specs), processes, slots, where, wishes)
     return Plan(
@@ -62,7 +62,7 @@ def make_plan(specs: Sequence[RunSpec], *, cores: int, devices: Sequence[str], w
 def _slots(runs: int, processes: int, wishes: Wishes) -> int:
     if wishes.execution is Execution.SOLO:
         return 1
-    most = MOST_STACKED if wishes.execution is Execution.STACKED else MOST_SLOTS
+    most = MOST_SLOTS if wishes.execution is Execution.SLICED else MOST_STACKED
     return wishes.slots or min(most, -(-runs // processes))
 
 
@@ -74,4 +74,9 @@ def _reason(runs: int, processes: int, slots: int, where: str, wishes: Wishes) -
         return f"{at_once}, each with one run at a time, start to end{because}"
     if wishes.execution is Execution.STACKED:
         return f"{at_once}, each with up to {slots} runs; those of one structure train as one model{because}"
+    if wishes.execution is None:
+        return (
+            f"{at_once}, each with up to {slots} runs at a time; those of one structure train as one model where that "
+            f"is found to be faster, the others take turns{because}"
+        )
     return f"{at_once}, each with up to {slots} runs that take turns, so that all can be compared early{because}"

@@ -13,6 +13,7 @@ from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import NotFoundError, UserError
 from modelyard.domain.events import ExperimentCreated, ExperimentDeleted, RunCreated
 from modelyard.domain.run import Experiment, Reason, ReasonCode, RunState
+from modelyard.domain.structure import structure_hash
 from modelyard.store import clock, eventfeed
 from modelyard.store.database import Database
 from modelyard.store.deletion import delete_runs
@@ -134,6 +135,7 @@ def new_run(
         "summary": "{}",
         "spec": spec_json,
         "spec_hash": spec_hash,
+        "structure": structure_hash(spec),
     }
     return row | values
 

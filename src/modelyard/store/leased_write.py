@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from modelyard.domain.checkpoint import BlobRef, Checkpoint, CheckpointDraft
 from modelyard.domain.errors import FencedError, NotFoundError
-from modelyard.domain.events import AttemptStarted, CheckpointCorrupt, CheckpointSaved, EventPayload
+from modelyard.domain.events import AttemptStarted, CheckpointCorrupt, CheckpointSaved, EventPayload, ExecutionChanged
 from modelyard.domain.ports import Point
 from modelyard.domain.run import Lease, Reason, RunState
 from modelyard.store import artifacts, checkpoints, clock, eventfeed, logs, metrics, operations
@@ -42,7 +42,8 @@ class LeasedWrite:
         """Note that the run is loaded and goes on from ``start_step``: later points of older attempts are void."""
         values = {"start_step": start_step, "begun_at": clock.now()}
         self._connection.execute(update(attempts).where(attempts.c.token == self._lease.token).values(**values))
-        self._set(step=start_step, total_steps=total_steps)
+        how = {"execution": execution, "stack_size": 1, "stack_gain": None}
+        self._set(step=start_step, total_steps=total_steps, **how)
         metrics.rewind(self._connection, self._run.key)
         self.event(
             AttemptStarted(
@@ -54,6 +55,12 @@ class LeasedWrite:
                 reason=reason,
             )
         )
+
+    def execution(self, changed: ExecutionChanged, *, news: bool) -> None:
+        """Note how the run trains from now on; ``news`` are told as an event."""
+        self._set(execution=changed.execution, stack_size=changed.stack_size, stack_gain=changed.stack_gain)
+        if news:
+            self.event(changed)
 
     def points(self, points: Sequence[Point]) -> None:
         """Append metric values."""

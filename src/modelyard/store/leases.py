@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, insert, literal, select, update
 
 from modelyard.domain.errors import FencedError
 from modelyard.domain.run import WHEN_LEASE_LOST, Lease, Reason, ReasonCode, Run, RunState
@@ -69,9 +69,17 @@ class Leases:
             _lose(connection, worker_id, "the process that trained it left without giving it back", counts=True)
 
     def claim(
-        self, worker_id: str, *, limit: int, experiment_id: str | None = None, isolated: bool = False
+        self,
+        worker_id: str,
+        *,
+        limit: int,
+        experiment_id: str | None = None,
+        isolated: bool = False,
+        structure: str | None = None,
     ) -> list[tuple[Run, Lease]]:
         """Take up to ``limit`` queued runs, highest priority first, then oldest; each gets a new attempt and token.
+
+        Among those of the highest priority, runs of ``structure`` come first.
 
         ``isolated`` takes those, and only those, that lost their process ``ISOLATE_AFTER`` times in a row.
         Raises ``FencedError`` if the worker is not registered (any more).
@@ -84,7 +92,8 @@ class Leases:
             return []
         with self._database.write() as connection:
             _check_registered(connection, worker_id)
-            order = (runs.c.priority.desc(), runs.c.key)
+            alike = case((runs.c.structure == structure, 0), else_=1)
+            order = (runs.c.priority.desc(), *([alike] if structure else []), runs.c.key)
             queued = current_where(connection, condition, order_by=order, limit=limit)
             leases = [_claim(connection, run, worker_id) for run in queued]
             claimed = {run.id: run for run in fetch(connection, runs.c.key.in_([run.key for run in queued]))}

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     Dialect,
     Double,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -109,6 +110,10 @@ runs = Table(
     Column("summary", Text, nullable=False),  # JSON, metric to last value: a list of runs needs no other table
     Column("spec", Text, nullable=False),
     Column("spec_hash", Text, nullable=False),
+    Column("structure", Text, nullable=False, server_default=""),  # equal where runs can train as one model
+    Column("execution", Text, nullable=False, server_default=""),  # how it trains, or trained last
+    Column("stack_size", Integer, nullable=False, server_default="1"),
+    Column("stack_gain", Float),  # measured, against taking turns
     UniqueConstraint("project", "name"),
     Index("ix_runs_queue", "state", "priority", "key"),
     sqlite_autoincrement=True,

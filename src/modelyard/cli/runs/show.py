@@ -77,6 +77,7 @@ def _facts(run: Run) -> Any:
         ("id", run.id),
         ("experiment", f"{run.experiment} (project {run.project})"),
         ("progress", f"step {run.step} of {run.total_steps or 'unknown'}, {run.epoch} epochs, attempt {run.attempt}"),
+        ("execution", run.how or "not started"),
         ("priority", str(run.priority)),
         ("created", local_time(run.created_at)),
         ("started", local_time(run.started_at)),

@@ -7,9 +7,14 @@ from modelyard.engine.executors.solo import Solo
 from modelyard.engine.executors.stacked import Stacked
 
 
-def make_executor(execution: Execution, *, chunk_seconds: float = CHUNK_SECONDS) -> Executor:
-    """Return the executor for ``execution``; ``chunk_seconds`` is the length of a turn where there are turns."""
+def make_executor(execution: Execution | None, *, chunk_seconds: float = CHUNK_SECONDS) -> Executor:
+    """Return the executor for ``execution``; None measures which way is the fastest for each group of runs.
+
+    ``chunk_seconds`` is the length of a turn where there are turns.
+    """
     match execution:
+        case None:
+            return Stacked(chunk_seconds, measures=True)
         case Execution.SOLO:
             return Solo()
         case Execution.SLICED:

@@ -2,9 +2,11 @@
 
 import math
 import time
+from functools import partial
 from typing import Protocol
 
 from modelyard.engine.pool import SessionPool
+from modelyard.engine.progress import Unit
 from modelyard.engine.session import Session
 
 
@@ -16,12 +18,37 @@ class Executor(Protocol):
         ...
 
 
-def take_turn(pool: SessionPool, session: Session, seconds: float = math.inf) -> None:
-    """Train ``session`` until it ends, ``seconds`` are over, or the pool is stopping; look for requests every step."""
+LEAST_STEPS = 4
+LONG_SECONDS = 5.0
+"""When steps take long, this many, or this long, are enough."""
+
+
+class StepTimes:
+    """How long the optimizer steps of a turn took; nothing else is counted."""
+
+    def __init__(self, wanted: int) -> None:
+        self.seconds: list[float] = []
+        self._wanted = wanted
+
+    @property
+    def full(self) -> bool:
+        """Whether enough steps were measured."""
+        return len(self.seconds) >= self._wanted or (
+            len(self.seconds) > LEAST_STEPS and sum(self.seconds) > LONG_SECONDS
+        )
+
+
+def take_turn(
+    pool: SessionPool, session: Session, seconds: float = math.inf, *, times: StepTimes | None = None
+) -> None:
+    """Train ``session`` until it ends, ``seconds`` are over, or the pool is stopping; look for requests every step.
+
+    With ``times`` it ends once these are full.
+    """
     pool.attempt(session, lambda: pool.residency.bring(session.learner))
     if not session.open or session.blocked_since is not None:
         return
-    end = time.monotonic() + seconds
+    end = time.monotonic() + (seconds if times is None else math.inf)
     session.activate()
     pool.active = session
     try:
@@ -29,9 +56,22 @@ def take_turn(pool: SessionPool, session: Session, seconds: float = math.inf) ->
             pool.obey()
             if not session.open:
                 return
-            pool.attempt(session, session.advance)
+            if times is None:
+                pool.attempt(session, session.advance)
+            else:
+                pool.attempt(session, partial(_timed, session, times))
+                if times.full:
+                    return
             if not session.open or session.blocked_since is not None or time.monotonic() >= end:
                 return
     finally:
         pool.active = None
         session.deactivate()
+
+
+def _timed(session: Session, times: StepTimes) -> None:
+    trains = session.next_unit() is Unit.TRAIN
+    start = time.perf_counter()
+    session.advance()
+    if trains:
+        times.seconds.append(time.perf_counter() - start)

@@ -1,26 +1,36 @@
 """Runs of one structure train as one model: one kernel per layer, however many they are."""
 
+import math
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from modelyard.engine.executors._base import take_turn
+from modelyard.domain.plan import Execution
+from modelyard.engine.executors._base import StepTimes, take_turn
 from modelyard.engine.executors.sliced import CHUNK_SECONDS
+from modelyard.engine.executors.trials import STEPS, Trials
 from modelyard.engine.learner import Step
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.progress import Unit
 from modelyard.engine.session import Session
 from modelyard.engine.stack import Stack, stack_key
 
+OPENING_SHARE = 0.02
+"""Opening a stack copies all weights; a turn is at least so long that this takes no larger share of it."""
+
 
 class Stacked:
-    """Gives each turn to a group of runs that can share a stack; a run that cannot takes its turn alone."""
+    """Gives each turn to a group of runs that can share a stack; a run that cannot takes its turn alone.
 
-    def __init__(self, chunk_seconds: float = CHUNK_SECONDS) -> None:
+    If it ``measures``, a group trains as one model only where that is faster. A turn takes ``chunk_seconds``.
+    """
+
+    def __init__(self, chunk_seconds: float = CHUNK_SECONDS, *, measures: bool = False) -> None:
         self._chunk_seconds = chunk_seconds
-        self._limits: dict[str, int] = {}
-        """The most members of a stack, by key, where a larger one could not take a step (it did not fit)."""
+        self._measures = measures
+        self._trials: defaultdict[str, Trials] = defaultdict(Trials)
 
     def turn(self, pool: SessionPool, ready: list[Session]) -> None:
         """Train the group of the run that has the highest priority and has made the least progress."""
@@ -28,23 +38,46 @@ class Stacked:
         key = stack_key(waiting[0].learner)
         group = waiting[:1]
         if key is not None:
-            group = [one for one in waiting if stack_key(one.learner) == key][: self._limits.get(key)]
+            group = [one for one in waiting if stack_key(one.learner) == key]
         if key is None or len(group) == 1:
+            group[0].execute(Execution.SLICED)
             take_turn(pool, group[0], self._chunk_seconds)
-        elif not _Turn(pool, group, self._chunk_seconds).train():
-            self._limits[key] = max(1, len(group) // 2)
+        else:
+            group = self._together(pool, group, self._trials[key])
         for session in group:
             if session.open and session.blocked_since is None:
                 pool.attempt(session, session.flush)
+
+    def _together(self, pool: SessionPool, group: list[Session], trials: Trials) -> list[Session]:
+        """Train the group in the way that is to be tried next, or that is the fastest; return who had the turn."""
+        trial = trials.wanted(len(group)) if self._measures else None
+        choice = trials.choice(len(group))
+        group = group[: trial or choice.members]
+        times = None
+        if trial is not None:
+            times = StepTimes(STEPS)
+        else:
+            execution = Execution.SLICED if len(group) == 1 else Execution.STACKED
+            for session in group:
+                session.execute(execution, members=len(group), gain=choice.gain, reason=choice.reason)
+        if len(group) == 1:
+            take_turn(pool, group[0], self._chunk_seconds, times=times)
+        elif not _Turn(pool, group, self._chunk_seconds, times).train():
+            trials.does_not_fit(len(group))
+        if times is not None:
+            trials.add(len(group), times.seconds)
+        return group
 
 
 class _Turn:
     """One turn of one group. It ends early when a member leaves: the next turn stacks the others anew."""
 
-    def __init__(self, pool: SessionPool, sessions: Sequence[Session], seconds: float) -> None:
+    def __init__(self, pool: SessionPool, sessions: Sequence[Session], seconds: float, times: StepTimes | None) -> None:
         self._pool = pool
         self._sessions = tuple(sessions)
-        self._end = time.monotonic() + seconds
+        self._seconds = seconds
+        self._times = times
+        self._end = 0.0
         self._fits = True
 
     def train(self) -> bool:
@@ -56,12 +89,16 @@ class _Turn:
         for session in self._sessions:
             self._pool.attempt(session, partial(self._pool.residency.bring, session.learner, beside=learners))
         if self._all_here():
+            start = time.monotonic()
             with ExitStack() as cleanup:
                 try:
                     stack = cleanup.enter_context(Stack(learners))
                 except Exception:  # noqa: BLE001 - there is no room for another copy of all weights
                     return False
                 cleanup.enter_context(self._clocks())
+                opened = time.monotonic()
+                seconds = max(self._seconds, (opened - start) / OPENING_SHARE)
+                self._end = opened + (seconds if self._times is None else math.inf)
                 self._rounds(stack)
         return self._fits
 
@@ -74,8 +111,9 @@ class _Turn:
             goes_on = self._goes_on()
 
     def _goes_on(self) -> bool:
-        in_time = time.monotonic() < self._end and not self._pool.stopping.is_set()
-        return in_time and self._fits and self._all_here()
+        if self._pool.stopping.is_set() or (self._times is not None and self._times.full):
+            return False
+        return time.monotonic() < self._end and self._fits and self._all_here()
 
     def _all_here(self) -> bool:
         return all(map(_is_here, self._sessions))
@@ -97,6 +135,7 @@ class _Turn:
                 self._evaluate(session)
         if not self._all_here() or any(session.next_unit() is not Unit.TRAIN for session in self._sessions):
             return
+        start = time.perf_counter()
         steps: list[Step] = []
         for session in self._sessions:
             self._pool.attempt(session, partial(_begin, session, steps))
@@ -107,6 +146,8 @@ class _Turn:
         elif self._together(stack, steps):
             for session, step in zip(self._sessions, steps, strict=True):
                 self._pool.attempt(session, partial(_end, session, step))
+            if self._times is not None:
+                self._times.seconds.append(time.perf_counter() - start)
         else:
             self._step_alone()
             self._fits = not self._all_here()

@@ -1,0 +1,85 @@
+"""A group is measured in each way in turn, and then trains in the one that was faster."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelyard.engine.executors.trials import STEPS, WARM_UP, WORTH_IT, Trials
+
+
+def measure(trials: Trials, size: int, seconds: dict[int, float]) -> list[int]:
+    """Do all the trials that are wanted, with steps of so many seconds; return their sizes."""
+    done = []
+    while (members := trials.wanted(size)) is not None:
+        done.append(members)
+        trials.add(members, [99.0] * WARM_UP + [seconds[members]] * (STEPS - WARM_UP))
+    return done
+
+
+def test_each_way_is_tried_twice_in_turn_and_the_first_steps_do_not_count() -> None:
+    trials = Trials()
+    assert measure(trials, 8, {1: 1.0, 4: 2.0, 8: 3.0}) == [1, 4, 8, 1, 4, 8]
+    choice = trials.choice(8)
+    assert choice.members == 8
+    assert choice.gain == pytest.approx(8 / 3)
+    assert "8 runs as one model trained at 2.67x the speed of taking turns" in choice.reason
+
+
+def test_less_than_what_is_worth_it_takes_turns() -> None:
+    trials = Trials()
+    measure(trials, 4, {1: 1.0, 2: 1.9, 4: 4 / (WORTH_IT - 0.01)})
+    choice = trials.choice(4)
+    assert (choice.members, choice.gain) == (1, 1.0)
+    assert "1.14x" in choice.reason
+
+
+def test_half_a_group_at_a_time_where_that_is_faster() -> None:
+    trials = Trials()
+    measure(trials, 8, {1: 1.0, 4: 1.0, 8: 4.0})
+    assert trials.choice(8).members == 4
+
+
+def test_a_group_that_shrinks_is_judged_by_what_was_measured() -> None:
+    trials = Trials()
+    measure(trials, 8, {1: 1.0, 4: 3.0, 8: 4.0})  # 2 + 0.25 for each member
+    assert trials.wanted(5) is None
+    assert trials.choice(5).gain == pytest.approx(5 / 3.25)
+    assert trials.choice(2).members == 1  # 2.5 for both of them, alone 2
+    assert trials.choice(1).members == 1
+
+
+def test_a_group_that_grows_is_measured_again() -> None:
+    trials = Trials()
+    measure(trials, 4, {1: 1.0, 2: 1.0, 4: 1.0})
+    assert trials.wanted(5) is None
+    assert measure(trials, 6, {1: 1.0, 3: 1.0, 6: 1.0}) == [1, 3, 6, 1, 3, 6]
+
+
+def test_a_trial_that_was_cut_short_is_repeated_and_one_that_became_too_large_left_out() -> None:
+    trials = Trials()
+    assert trials.wanted(4) == 1
+    trials.add(1, [1.0] * WARM_UP)
+    assert trials.wanted(4) == 1
+    trials.add(1, [1.0] * STEPS)
+    trials.add(2, [1.0] * STEPS)
+    assert trials.wanted(4) == 4
+    assert trials.wanted(3) == 1
+
+
+def test_what_did_not_fit_is_not_tried_again() -> None:
+    trials = Trials()
+    assert trials.choice(8).members == 8
+    trials.does_not_fit(8)
+    assert trials.choice(8).members == 4
+    assert measure(trials, 8, {1: 1.0, 2: 1.0, 4: 1.0}) == [1, 2, 4, 1, 2, 4]
+
+
+@given(st.integers(2, 40), st.floats(0.1, 10.0), st.floats(0.0, 10.0), st.floats(0.0, 2.0))
+def test_never_slower_than_taking_turns(size: int, alone: float, fixed: float, each: float) -> None:
+    trials = Trials()
+    seconds = {members: fixed + each * members + 1e-6 for members in range(2, size + 1)}
+    measure(trials, size, {1: alone, **seconds})
+    for members in range(1, size + 1):
+        choice = trials.choice(members)
+        time = alone * members if choice.members == 1 else seconds[choice.members] * members / choice.members
+        assert time <= alone * members * (1 + 1e-6)
