@@ -13,7 +13,7 @@ from modelyard.domain.control import Pause, Resume
 from modelyard.domain.events import ExecutionChanged
 from modelyard.domain.run import FINAL, ReasonCode, Run, RunState
 from modelyard.engine.executors import Stacked
-from modelyard.engine.executors.trials import STEPS
+from modelyard.engine.executors._base import ENOUGH_STEPS
 from modelyard.engine.learner import Learner
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.stack import Stack
@@ -129,14 +129,14 @@ def test_a_group_trains_in_the_way_that_was_found_to_be_faster(
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    specs = [make_spec("mlp", optimizer, epochs=25) for optimizer in OPTIMIZERS[:4]]
+    specs = [make_spec("mlp", optimizer, epochs=60) for optimizer in OPTIMIZERS[:4]]
     alone = train(specs)
     slow = (Learner, "train_step") if faster == "stacked" else (Stack, "backward")
     function = getattr(*slow)
     monkeypatch.setattr(*slow, lambda *arguments: (time.sleep(0.01), function(*arguments))[1])
     runs = train(specs, executor=Stacked(chunk_seconds=0.05, measures=True), slots=4)
-    assert together.count(4) >= 2 * STEPS
-    assert together.count(2) >= 2 * STEPS
+    assert together.count(4) >= 2 * ENOUGH_STEPS
+    assert together.count(2) >= 2 * ENOUGH_STEPS
     for one, other in zip(alone, runs, strict=True):
         assert outcome(other) == outcome(one)
         events = [event.payload for event in store.events.read(run_id=other.id)]
@@ -145,7 +145,7 @@ def test_a_group_trains_in_the_way_that_was_found_to_be_faster(
         assert "as one model" in changes[0].reason or "one model for several" in changes[0].reason
         if faster == "sliced":
             assert other.how == "sliced"
-            assert len(together) == 4 * STEPS
+            assert len(together) < alone[0].step
         else:
             assert changes[0].stack_size in {2, 4}
             assert changes[0].stack_gain > 1.15

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelyard.engine.executors.trials import STEPS, WARM_UP, WORTH_IT, Trials
+from modelyard.engine.executors._base import StepTimes
+from modelyard.engine.executors.trials import WORTH_IT, Trials
 
 
 def measure(trials: Trials, size: int, seconds: dict[int, float]) -> list[int]:
@@ -12,11 +13,11 @@ def measure(trials: Trials, size: int, seconds: dict[int, float]) -> list[int]:
     done = []
     while (members := trials.wanted(size)) is not None:
         done.append(members)
-        trials.add(members, [99.0] * WARM_UP + [seconds[members]] * (STEPS - WARM_UP))
+        trials.add(members, [seconds[members]] * 9)
     return done
 
 
-def test_each_way_is_tried_twice_in_turn_and_the_first_steps_do_not_count() -> None:
+def test_each_way_is_tried_twice_in_turn() -> None:
     trials = Trials()
     assert measure(trials, 8, {1: 1.0, 4: 2.0, 8: 3.0}) == [1, 4, 8, 1, 4, 8]
     choice = trials.choice(8)
@@ -58,12 +59,22 @@ def test_a_group_that_grows_is_measured_again() -> None:
 def test_a_trial_that_was_cut_short_is_repeated_and_one_that_became_too_large_left_out() -> None:
     trials = Trials()
     assert trials.wanted(4) == 1
-    trials.add(1, [1.0] * WARM_UP)
     assert trials.wanted(4) == 1
-    trials.add(1, [1.0] * STEPS)
-    trials.add(2, [1.0] * STEPS)
+    trials.add(1, [1.0])
+    trials.add(2, [1.0])
     assert trials.wanted(4) == 4
     assert trials.wanted(3) == 1
+
+
+def test_steps_are_measured_until_there_are_enough_and_the_first_half_does_not_count() -> None:
+    short, long, longer = StepTimes(), StepTimes(), StepTimes()
+    for times, seconds, count in ((short, 0.001, 200), (long, 0.1, 10), (longer, 60.0, 4)):
+        for number in range(count):
+            assert not times.full
+            times.add(99e-6 if number < 2 else seconds)
+        while not times.full:
+            times.add(seconds)
+        assert set(times.settled) == {seconds}
 
 
 def test_what_did_not_fit_is_not_tried_again() -> None:

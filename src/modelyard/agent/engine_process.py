@@ -111,7 +111,11 @@ class EngineCommand:
             *([f"--agent={self.agent_id}"] if self.agent_id else []),
             *self.extra,
         ]
-        environment = {**child_environment(self.database_url), "PYTHONUNBUFFERED": "1"}
+        environment = {
+            **child_environment(self.database_url),
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": str(group.threads),  # no pool of idle threads beside those that train
+        }
         with translated_os_errors(log):
             output = log.open("ab")
         with output:

@@ -35,7 +35,7 @@ class SupervisorStatus:
     processes: tuple[int, ...]
     """Process ids of the engines that run."""
     idle: bool
-    """Whether nothing is left to do: no process, and no run that is queued or active."""
+    """Whether nothing is left to do: no run is queued or active. Engines that still run are about to end."""
     message: str = ""
     """The newest thing that a person should know, such as why a process ended."""
 
@@ -118,7 +118,7 @@ class Supervisor:
         running = self._engines()
         return SupervisorStatus(
             processes=tuple(engine.pid for engine in running),
-            idle=not running and not queued and not self._list(ACTIVE, limit=1),
+            idle=not queued and not self._list(ACTIVE, limit=1),
             message=self._message,
         )
 

@@ -10,5 +10,9 @@ class LazyModule:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    def load(self) -> None:
+        """Import the module now: it will be needed, and this is a better moment than the first use."""
+        import_module(self._name)
+
     def __getattr__(self, attribute: str) -> Any:
         return getattr(import_module(self._name), attribute)

@@ -71,6 +71,7 @@ METRICS: Registry[MetricConfig, Metric] = Registry("metric")
 
 def build_metrics(configs: Sequence[MetricConfig], *, classes: Sequence[str]) -> "MetricSet":
     """Build the metrics of one evaluation; ``classes`` are the names in label order."""
+    classification.load()
     return MetricSet([METRICS.build(config) for config in configs], classes)
 
 

@@ -18,24 +18,37 @@ class Executor(Protocol):
         ...
 
 
-LEAST_STEPS = 4
-LONG_SECONDS = 5.0
-"""When steps take long, this many, or this long, are enough."""
+ENOUGH_STEPS = 10
+ENOUGH_SECONDS = 0.2
+"""Steps are measured until there are so many and they took so long: the first hundred of small ones are slower."""
+FEW_STEPS = 4
+MANY_SECONDS = 5.0
+"""When steps take long, so many are enough after so long."""
 
 
 class StepTimes:
-    """How long the optimizer steps of a turn took; nothing else is counted."""
+    """How long the optimizer steps of a trial take; nothing else is counted."""
 
-    def __init__(self, wanted: int) -> None:
-        self.seconds: list[float] = []
-        self._wanted = wanted
+    def __init__(self) -> None:
+        self._seconds: list[float] = []
+        self._total = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Take the time of one step."""
+        self._seconds.append(seconds)
+        self._total += seconds
 
     @property
     def full(self) -> bool:
-        """Whether enough steps were measured."""
-        return len(self.seconds) >= self._wanted or (
-            len(self.seconds) > LEAST_STEPS and sum(self.seconds) > LONG_SECONDS
-        )
+        """Whether enough was measured."""
+        count = len(self._seconds)
+        enough = count >= ENOUGH_STEPS and self._total >= ENOUGH_SECONDS
+        return enough or (count >= FEW_STEPS and self._total >= MANY_SECONDS)
+
+    @property
+    def settled(self) -> list[float]:
+        """The times of the second half: until then memory is allocated and caches fill."""
+        return self._seconds[len(self._seconds) // 2 :]
 
 
 def take_turn(
@@ -74,4 +87,4 @@ def _timed(session: Session, times: StepTimes) -> None:
     start = time.perf_counter()
     session.advance()
     if trains:
-        times.seconds.append(time.perf_counter() - start)
+        times.add(time.perf_counter() - start)

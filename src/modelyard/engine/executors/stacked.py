@@ -10,7 +10,7 @@ from functools import partial
 from modelyard.domain.plan import Execution
 from modelyard.engine.executors._base import StepTimes, take_turn
 from modelyard.engine.executors.sliced import CHUNK_SECONDS
-from modelyard.engine.executors.trials import STEPS, Trials
+from modelyard.engine.executors.trials import Trials
 from modelyard.engine.learner import Step
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.progress import Unit
@@ -55,7 +55,7 @@ class Stacked:
         group = group[: trial or choice.members]
         times = None
         if trial is not None:
-            times = StepTimes(STEPS)
+            times = StepTimes()
         else:
             execution = Execution.SLICED if len(group) == 1 else Execution.STACKED
             for session in group:
@@ -64,8 +64,8 @@ class Stacked:
             take_turn(pool, group[0], self._chunk_seconds, times=times)
         elif not _Turn(pool, group, self._chunk_seconds, times).train():
             trials.does_not_fit(len(group))
-        if times is not None:
-            trials.add(len(group), times.seconds)
+        if times is not None and times.full:
+            trials.add(len(group), times.settled)
         return group
 
 
@@ -147,7 +147,7 @@ class _Turn:
             for session, step in zip(self._sessions, steps, strict=True):
                 self._pool.attempt(session, partial(_end, session, step))
             if self._times is not None:
-                self._times.seconds.append(time.perf_counter() - start)
+                self._times.add(time.perf_counter() - start)
         else:
             self._step_alone()
             self._fits = not self._all_here()

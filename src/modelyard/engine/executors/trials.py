@@ -9,10 +9,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-STEPS = 10
-"""Optimizer steps of one trial."""
-WARM_UP = 2
-"""Of which the first are not counted: memory is allocated, kernels are chosen."""
 REPEATS = 2
 """Trials of each way, in turn, so that a disturbance hits all of them."""
 WORTH_IT = 1.15
@@ -58,11 +54,10 @@ class Trials:
         return self._todo[0] if self._todo else None
 
     def add(self, members: int, seconds: Sequence[float]) -> None:
-        """Take the times of the steps of one trial. One that was cut short is repeated."""
-        if len(seconds) > WARM_UP:
-            self._seconds.setdefault(members, []).extend(seconds[WARM_UP:])
-            if self._todo and self._todo[0] == members:
-                self._todo.popleft()
+        """Take the times of the steps of one trial."""
+        self._seconds.setdefault(members, []).extend(seconds)
+        if self._todo and self._todo[0] == members:
+            self._todo.popleft()
 
     def does_not_fit(self, members: int) -> None:
         """Note that a stack of so many could not take a step although each of them could."""

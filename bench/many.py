@@ -1,0 +1,212 @@
+"""Many configurations at once: Modelyard beside plain PyTorch and Ray Tune, on the same data, steps and dtype.
+
+python bench/many.py --setup                # once: install Ray into bench/.venv-ray
+python bench/many.py --mnist FOLDER         # MNIST as IDX files, for the wide perceptron
+python bench/many.py --rows mlp --rounds 1  # some of it
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _table import Spread, Table, alternating, ratio
+
+from modelyard.domain.config import RunSpec
+from modelyard.tasks.base import SplitName
+from modelyard.tasks.catalogue import task_for
+
+HERE = Path(__file__).parent
+PEER = HERE / ".venv-ray"
+CORES = len(os.sched_getaffinity(0))
+ROWS: dict[str, tuple[str, dict[str, Any], int, int]] = {
+    "mlp": ("MLP 64-64-64-10, batch 32", {"name": "mlp", "hidden_sizes": [64, 64]}, 32, 250),
+    "wide": ("MLP 784-128-10, batch 32", {"name": "mlp", "hidden_sizes": [128]}, 32, 100),
+    "cnn": ("CNN 8-16-32, 8x8, batch 32", {"name": "cnn", "channels": [8, 16], "hidden_size": 32}, 32, 60),
+    "vit": (
+        "ViT 32 wide, 2 blocks, batch 8",
+        {"name": "vit", "hidden_size": 32, "layers": 2, "heads": 2, "patch_size": 2},
+        8,
+        12,
+    ),
+    "large": (
+        "ViT 64 wide, 4 blocks, batch 32",
+        {"name": "vit", "hidden_size": 64, "layers": 4, "heads": 4, "patch_size": 2},
+        32,
+        12,
+    ),
+}
+
+
+class Job:
+    """One row: the same configs for every side."""
+
+    def __init__(self, folder: Path, key: str, count: int, mnist: Path | None) -> None:
+        self.label, model, batch, epochs = ROWS[key]
+        self.folder = folder / f"{key}-{count}"
+        self.folder.mkdir()
+        data: dict[str, Any] = {"source": "digits"}
+        if key == "wide":
+            data = {"source": "idx", "path": str(mnist), "max_per_class": 150, "val_fraction": 0.005}
+        self.run = {
+            "data": data,
+            "model": model,
+            "optimizer": {"name": "adamw", "weight_decay": 0.01},
+            "metrics": ["accuracy"],
+            "training": {"epochs": epochs, "batch_size": batch},
+        }
+        rates = np.geomspace(3e-4, 1e-2, count).tolist()
+        self.configs = [
+            {"model": model, "learning_rate": rate, "weight_decay": 0.01, "batch_size": batch, "epochs": epochs}
+            for rate in rates
+        ]
+        sweep = {
+            "name": key,
+            "run": self.run,
+            "search": {"method": "grid", "space": {"optimizer.learning_rate": {"choice": rates}}},
+        }
+        self.sweep = self.folder / "sweep.yaml"
+        self.sweep.write_text(json.dumps(sweep))
+        self.data = self.folder / "data.npz"
+        self._write_data()
+        self.found: list[str] = []
+
+    def _write_data(self) -> None:
+        """Hand the other sides what Modelyard sees: normalised pixels and labels."""
+        spec = RunSpec.model_validate(self.run)
+        task = task_for(spec)
+        data = task.open_data(spec)
+        problem = task.build(spec, data)
+        arrays = {}
+        for split, name in ((SplitName.TRAIN, "train"), (SplitName.VAL, "val")):
+            batch = data.batch(split, np.arange(data.size(split)))
+            arrays[f"{name}_x"] = problem.training_inputs(batch, epoch=0)[0].numpy()
+            arrays[f"{name}_y"] = batch.targets.numpy()
+        self.samples = len(arrays["train_y"])
+        np.savez(self.data, **arrays)
+
+    def plain(self, *, processes: int, threads: int, compiled: bool = False) -> float:
+        """Return the wall seconds of plain PyTorch in so many processes; threads 0 is PyTorch's default."""
+        jobs = []
+        for number in range(processes):
+            job = self.folder / f"plain-{number}.json"
+            mine = self.configs[number::processes]
+            job.write_text(
+                json.dumps({"configs": mine, "threads": threads, "compiled": compiled, "data": str(self.data)})
+            )
+            jobs.append(job)
+        start = time.perf_counter()
+        running = [
+            subprocess.Popen([sys.executable, HERE / "_plain_side.py", job], stdout=subprocess.PIPE) for job in jobs
+        ]
+        answers = [process.communicate()[0] for process in running]
+        seconds = time.perf_counter() - start
+        assert all(process.returncode == 0 for process in running)
+        self.accuracies = [accuracy for answer in answers for accuracy in json.loads(answer)["accuracies"]]
+        return seconds
+
+    def ray(self) -> float:
+        """Return the wall seconds of Ray Tune."""
+        job = self.folder / "ray.json"
+        job.write_text(json.dumps({"configs": self.configs, "processes": CORES, "data": str(self.data)}))
+        start = time.perf_counter()
+        subprocess.run([PEER / "bin" / "python", HERE / "_ray_side.py", job], check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    def modelyard(self, *options: str) -> float:
+        """Return the wall seconds of ``modelyard train``, from the command to its end."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as home:
+            command = [sys.executable, "-m", "modelyard.cli.main"]
+            environment = {**os.environ, "MODELYARD_HOME": home}
+            start = time.perf_counter()
+            done = subprocess.run(
+                [*command, "train", str(self.sweep), *options],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            seconds = time.perf_counter() - start
+            self.found = [
+                line.split("(", 1)[1].rstrip(")") for line in done.stdout.splitlines() if "others like it" in line
+            ]
+            listed = subprocess.run(
+                [*command, "runs", "list", "--json"], env=environment, capture_output=True, text=True, check=True
+            )
+        self.ours = [run["summary"]["val_accuracy"] for run in json.loads(listed.stdout)]
+        return seconds
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--setup", action="store_true", help="install Ray into bench/.venv-ray")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--counts", nargs="+", type=int, default=[16], help="numbers of configs")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--mnist", type=Path, help="folder with MNIST's IDX files")
+    parser.add_argument("--compiled", action="store_true", help="torch.compile as well (needs a C++ compiler)")
+    parser.add_argument("--write", action="store_true", help="keep the table in bench/results/many.md")
+    arguments = parser.parse_args()
+    if arguments.setup:
+        venv.create(PEER, with_pip=True)
+        subprocess.run(
+            [PEER / "bin/python", "-m", "pip", "install", "-q", "torch", "scikit-learn", "ray[tune]"], check=True
+        )
+        return
+    with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as folder:
+        measure(Path(folder), arguments)
+
+
+def measure(folder: Path, arguments: argparse.Namespace) -> None:
+    """Run all sides of a row in turn, row by row."""
+    has_ray = (PEER / "bin" / "python").exists()
+    columns = ["configs", "(a) plain, one after the other", "(b) plain, a process per core"]
+    columns += ["(b) compiled"] if arguments.compiled else []
+    columns += ["(c) Ray Tune", "Modelyard", "against (a)", "against (b)", "against (c)"]
+    table = Table(title="Many at once", columns=columns, packages=["modelyard", "torch", "numpy"])
+    for key in arguments.rows:
+        if key == "wide" and arguments.mnist is None:
+            continue
+        for count in arguments.counts:
+            job = Job(folder, key, count, arguments.mnist)
+            sides: dict[str, Callable[[], float]] = {
+                "a": lambda job=job: job.plain(processes=1, threads=0),
+                "b": lambda job=job: job.plain(processes=CORES, threads=1),
+                "ours": job.modelyard,
+            }
+            if has_ray:
+                sides["c"] = job.ray
+            if arguments.compiled:
+                sides["compiled"] = lambda job=job: job.plain(processes=CORES, threads=1, compiled=True)
+            spreads, values = alternating(sides, rounds=arguments.rounds, warmup=0)
+            against = {name: ratio(values[name], values["ours"]) for name in spreads if name != "ours"}
+            missing: Spread | str = "not installed"
+            cells = [f"{count} x {job.label}", spreads["a"], spreads["b"]]
+            cells += [spreads["compiled"]] if arguments.compiled else []
+            cells += [spreads.get("c", missing), spreads["ours"], against["a"], against["b"], against.get("c", missing)]
+            table.row(*cells)
+            plain, ours = (100 * float(np.mean(one)) for one in (job.accuracies, job.ours))
+            table.note(
+                f"{job.label}: {job.samples} samples x {job.configs[0]['epochs']} epochs; mean validation accuracy "
+                f"{plain:.2f}% (b), {ours:.2f}% (Modelyard). Modelyard found in its last round: {'; '.join(job.found)}."
+            )
+            print(table.rows[-1], job.found, plain, ours, flush=True)
+    table.note("Wall seconds of the whole command: start of Python, imports, data, training, one evaluation per epoch.")
+    table.note(
+        f"(b) and (c): {CORES} processes of one thread. All: fp32, fused AdamW, the same batches in the same order."
+    )
+    table.note("Modelyard also keeps checkpoints, the best weights, metrics and logs; the plain sides keep nothing.")
+    table.finish("many", write=arguments.write)
+
+
+if __name__ == "__main__":
+    main()
