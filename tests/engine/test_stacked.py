@@ -129,13 +129,13 @@ def test_a_group_trains_in_the_way_that_was_found_to_be_faster(
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    specs = [make_spec("mlp", optimizer, epochs=60) for optimizer in OPTIMIZERS[:4]]
+    specs = [make_spec("mlp", optimizer, epochs=50, checkpoint={}) for optimizer in OPTIMIZERS[:3]]
     alone = train(specs)
     slow = (Learner, "train_step") if faster == "stacked" else (Stack, "backward")
     function = getattr(*slow)
-    monkeypatch.setattr(*slow, lambda *arguments: (time.sleep(0.01), function(*arguments))[1])
-    runs = train(specs, executor=Stacked(chunk_seconds=0.05, measures=True), slots=4)
-    assert together.count(4) >= 2 * ENOUGH_STEPS
+    monkeypatch.setattr(*slow, lambda *arguments: (time.sleep(0.004), function(*arguments))[1])
+    runs = train(specs, executor=Stacked(chunk_seconds=0.05, measures=True), slots=3)
+    assert together.count(3) >= 2 * ENOUGH_STEPS
     assert together.count(2) >= 2 * ENOUGH_STEPS
     for one, other in zip(alone, runs, strict=True):
         assert outcome(other) == outcome(one)
@@ -147,7 +147,7 @@ def test_a_group_trains_in_the_way_that_was_found_to_be_faster(
             assert other.how == "sliced"
             assert len(together) < alone[0].step
         else:
-            assert changes[0].stack_size in {2, 4}
+            assert changes[0].stack_size in {2, 3}
             assert changes[0].stack_gain > 1.15
 
 
