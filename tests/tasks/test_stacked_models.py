@@ -84,14 +84,18 @@ def differences(members: Sequence[nn.Module], others: Sequence[nn.Module]) -> li
 sizes = st.integers(2, 70) | st.sampled_from([16, 32, 64, 128])
 
 
-@given(st.integers(1, 5), st.integers(1, 40), sizes, sizes)
-@settings(max_examples=150)
-def test_a_linear_layer_equals_single_ones_bit_for_bit(members: int, batch: int, width: int, out: int) -> None:
+@given(st.integers(1, 5), st.integers(1, 40), sizes, sizes, st.sampled_from([torch.float32, torch.bfloat16]))
+@settings(max_examples=200)
+def test_a_linear_layer_equals_single_ones_bit_for_bit(
+    members: int, batch: int, width: int, out: int, dtype: torch.dtype
+) -> None:
     generator = torch.Generator().manual_seed(width * 1000 + out)
-    x = torch.randn(members, batch, width, generator=generator).requires_grad_()
-    weight = torch.randn(members, out, width, generator=generator).requires_grad_()
-    bias = torch.randn(members, out, generator=generator).requires_grad_()
-    gradient = torch.randn(members, batch, out, generator=generator)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator).to(dtype)
+
+    x, weight = draw(members, batch, width).requires_grad_(), draw(members, out, width).requires_grad_()
+    bias, gradient = draw(members, out).requires_grad_(), draw(members, batch, out)
     result = linear(x, weight, bias)
     result.backward(gradient)
     for number in range(members):

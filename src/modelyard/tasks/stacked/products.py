@@ -1,7 +1,8 @@
 """Matrix products of all members at once, with the very bits that each member's own product has on the CPU.
 
 There, MKL rounds by how a matrix lies in memory: the products of a batch equal single ones only if every member's slice
-starts at a cache line and no product is tiny or a vector. Otherwise they are taken one by one, on aligned copies.
+starts at a cache line and no product is tiny or a vector. Otherwise they are taken one by one, on aligned copies; so are
+those of half precision, whose sums are taken in another order when they are batched.
 """
 
 from collections.abc import Sequence
@@ -69,7 +70,7 @@ def _products(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor
 
 def _batches_exactly(left: Tensor, right: Tensor) -> bool:
     rows, inner, columns = left.shape[1], left.shape[2], right.shape[2]
-    return (
+    return left.dtype is torch.float32 and (
         min(rows, columns) > 1 and rows * inner * columns >= _TINY and rows * columns * left.element_size() % _LINE == 0
     )
 
