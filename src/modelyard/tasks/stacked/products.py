@@ -1,8 +1,8 @@
 """Matrix products of all members at once, with the very bits that each member's own product has on the CPU.
 
 There, MKL rounds by how a matrix lies in memory: the products of a batch equal single ones only if every member's slice
-starts at a cache line and no product is tiny or a vector. Otherwise they are taken one by one, on aligned copies; so are
-those of half precision, whose sums are taken in another order when they are batched.
+starts at a cache line and no product is tiny or a vector. Otherwise they are taken one by one, on aligned copies; those
+of half precision, too, whose sums are taken in another order when they are batched.
 """
 
 from collections.abc import Sequence
