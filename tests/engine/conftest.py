@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from modelyard.domain.config import RunSpec, SweepSpec
+from modelyard.domain.control import Pause, Resume
 from modelyard.domain.plan import Execution
-from modelyard.domain.run import Run
+from modelyard.domain.run import FINAL, Run, RunState
 from modelyard.engine.executors import Executor, Solo
 from modelyard.engine.opening import Opener, Placing
 from modelyard.engine.pool import SessionPool
@@ -147,15 +148,38 @@ def interrupt(make_pool: Callable[..., SessionPool]) -> Callable[[int], None]:
     return run
 
 
+@pytest.fixture
+def pause_at_random(
+    store: Store, submit: Callable[..., list[Run]], make_pool: Callable[..., SessionPool]
+) -> Callable[..., tuple[list[Run], int]]:
+    """Train specs in turns, pausing and resuming runs by ``chance``; return them as they ended, and the pauses."""
+
+    def train(specs: Sequence[RunSpec], executor: Executor, *, chance: float) -> tuple[list[Run], int]:
+        runs = submit(specs)
+        pool = make_pool(slots=len(runs), experiment_id=runs[0].experiment_id)
+        dice, pauses = random.Random(1), 0
+        while not all(store.runs.get(run.id).state in FINAL for run in runs):
+            pool.fill()
+            if ready := pool.ready():
+                executor.turn(pool, ready)
+            run = store.runs.get(dice.choice(runs).id)
+            if run.state is RunState.RUNNING and dice.random() < chance:
+                store.runs.request(run.id, Pause(), actor="test")
+                pauses += 1
+            elif run.state is RunState.PAUSED:
+                store.runs.request(run.id, Resume(), actor="test")
+            for paused in [] if ready else runs:
+                if store.runs.get(paused.id).state is RunState.PAUSED:
+                    store.runs.request(paused.id, Resume(), actor="test")
+        return [store.runs.get(run.id) for run in runs], pauses
+
+    return train
+
+
 def start_worker(store: Store, experiment_id: str, slots: int, execution: str) -> subprocess.Popen[bytes]:
     command = [
-        *(
-            sys.executable,
-            "-m",
-            "modelyard.engine.worker",
-            f"--home={store.home.path}",
-            f"--experiment={experiment_id}",
-        ),
+        *(sys.executable, "-m", "modelyard.engine.worker"),
+        *(f"--home={store.home.path}", f"--experiment={experiment_id}"),
         *(f"--execution={execution}", f"--slots={slots}", "--chunk-seconds=0.02", "--idle-seconds=0"),
     ]
     return subprocess.Popen(command, stdin=subprocess.PIPE)

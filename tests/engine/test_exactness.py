@@ -1,6 +1,5 @@
 """A run that was paused, killed or time-sliced ends as the same run undisturbed: every bit, every metric."""
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,8 @@ from typing import Any
 import pytest
 
 from modelyard.domain.config import RunSpec
-from modelyard.domain.control import Pause, Resume
-from modelyard.domain.run import FINAL, Run, RunState
+from modelyard.domain.run import Run, RunState
 from modelyard.engine.executors import Sliced
-from modelyard.engine.pool import SessionPool
 from modelyard.engine.residency import Residency
 from modelyard.store import Store
 
@@ -55,32 +52,14 @@ def test_paused_and_resumed_equals_undisturbed(
     train: Train,
     outcome: Outcome,
     make_spec: MakeSpec,
-    make_pool: Callable[..., SessionPool],
-    submit: Callable[..., list[Run]],
-    store: Store,
+    pause_at_random: Callable[..., tuple[list[Run], int]],
 ) -> None:
     specs = [make_spec(model, optimizer) for optimizer in OPTIMIZERS]
     alone = train(specs)
-    runs = submit(specs)
-    pool = make_pool(slots=len(runs), experiment_id=runs[0].experiment_id)
-    executor, chance = Sliced(chunk_seconds=0.0), random.Random(1)
-    pauses = 0
-    while not all(store.runs.get(run.id).state in FINAL for run in runs):
-        pool.fill()
-        if ready := pool.ready():
-            executor.turn(pool, ready)
-        run = store.runs.get(chance.choice(runs).id)
-        if run.state is RunState.RUNNING and chance.random() < 0.1:
-            store.runs.request(run.id, Pause(), actor="test")
-            pauses += 1
-        elif run.state is RunState.PAUSED:
-            store.runs.request(run.id, Resume(), actor="test")
-        for paused in [] if ready else runs:
-            if store.runs.get(paused.id).state is RunState.PAUSED:
-                store.runs.request(paused.id, Resume(), actor="test")
+    runs, pauses = pause_at_random(specs, Sliced(chunk_seconds=0.0), chance=0.1)
     assert pauses >= len(runs)
     for one, other in zip(alone, runs, strict=True):
-        assert outcome(store.runs.get(other.id)) == outcome(one)
+        assert outcome(other) == outcome(one)
 
 
 def assert_kills_change_nothing(specs: list[RunSpec], kills: int, train: Train, outcome: Outcome, kill: Kill) -> None:

@@ -8,14 +8,12 @@ import pytest
 import torch
 
 from modelyard.domain.config import RunSpec
-from modelyard.domain.control import Pause, Resume
 from modelyard.domain.events import ExecutionChanged
-from modelyard.domain.run import FINAL, ReasonCode, Run, RunState
+from modelyard.domain.run import ReasonCode, Run, RunState
 from modelyard.engine.executors import Stacked, _base
 from modelyard.engine.executors._base import ENOUGH_STEPS
 from modelyard.engine.executors.trials import Trials
 from modelyard.engine.learner import Learner
-from modelyard.engine.pool import SessionPool
 from modelyard.engine.stack import Stack
 from modelyard.store import Store
 from modelyard.tasks.stacked.rules import Stacking
@@ -171,34 +169,16 @@ def test_members_that_pause_and_come_back_equal_solo(
     train: Train,
     outcome: Outcome,
     make_spec: MakeSpec,
-    make_pool: Callable[..., SessionPool],
-    submit: Callable[..., list[Run]],
-    store: Store,
+    pause_at_random: Callable[..., tuple[list[Run], int]],
     together: list[int],
 ) -> None:
     specs = [make_spec("mlp", optimizer) for optimizer in OPTIMIZERS]
     alone = train(specs)
-    runs = submit(specs)
-    pool = make_pool(slots=len(runs), experiment_id=runs[0].experiment_id)
-    executor, chance = Stacked(chunk_seconds=0.0), random.Random(1)
-    pauses = 0
-    while not all(store.runs.get(run.id).state in FINAL for run in runs):
-        pool.fill()
-        if ready := pool.ready():
-            executor.turn(pool, ready)
-        run = store.runs.get(chance.choice(runs).id)
-        if run.state is RunState.RUNNING and chance.random() < 0.3:
-            store.runs.request(run.id, Pause(), actor="test")
-            pauses += 1
-        elif run.state is RunState.PAUSED:
-            store.runs.request(run.id, Resume(), actor="test")
-        for paused in [] if ready else runs:
-            if store.runs.get(paused.id).state is RunState.PAUSED:
-                store.runs.request(paused.id, Resume(), actor="test")
+    runs, pauses = pause_at_random(specs, Stacked(chunk_seconds=0.0), chance=0.3)
     assert pauses >= 3
     assert len(set(together)) > 1, "the stack changed its size"
     for one, other in zip(alone, runs, strict=True):
-        assert outcome(store.runs.get(other.id)) == outcome(one)
+        assert outcome(other) == outcome(one)
 
 
 def test_killed_three_times_equals_undisturbed(

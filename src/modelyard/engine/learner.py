@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Tune
 from modelyard.domain.errors import ConfigError, NonFiniteLossError
+from modelyard.domain.structure import structure_key
 from modelyard.engine.feed import Block, Feed
 from modelyard.engine.numeric import all_finite, autocast, clip_gradients, make_average, make_scaler
 from modelyard.engine.progress import Progress
@@ -96,6 +98,11 @@ class Learner:
         self._trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self._random = RandomState.capture(self.device)
         self._stream: torch.Generator | None = None
+
+    @cached_property
+    def structure(self) -> str:
+        """Equal for learners whose models and batches have the same shapes."""
+        return structure_key(self.spec)
 
     # Taking turns on the device.
 

@@ -5,14 +5,13 @@ from typing import Self
 
 import torch
 
-from modelyard.domain.structure import structure_key
 from modelyard.engine.learner import Learner, Step
 from modelyard.tasks.stacked import StackedModel, can_stack
 
 
 def stack_key(learner: Learner) -> str | None:
     """Return what learners that can share a stack have in common; None for a model that cannot be stacked."""
-    return f"{learner.device} {structure_key(learner.spec)}" if can_stack(learner.model) else None
+    return f"{learner.device} {learner.structure}" if can_stack(learner.model) else None
 
 
 class Stack:
