@@ -73,7 +73,7 @@ def test_engines_are_ended_on_a_full_disk(
 
 
 def test_a_newer_schema_is_not_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def newer(*_: Any) -> None:
+    def newer(*_: Any, **__: object) -> None:
         raise SchemaVersionError("newer")
 
     with Supervisor(store) as supervisor:

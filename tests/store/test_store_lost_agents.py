@@ -1,4 +1,6 @@
-"""A run whose whole machine went down has done nothing wrong."""
+"""A run whose whole machine went down has done nothing wrong; a run is taken for what ended its process."""
+
+import os
 
 import pytest
 from sqlalchemy import update
@@ -39,3 +41,12 @@ def test_when_the_agent_was_killed_too_it_is_not_held_against_the_run(store, swe
         (lost,) = store.leases.reap(LeaseObserver())
     assert (lost.state, lost.reason.code) == (S.FAILED, ReasonCode.RETRIES_EXHAUSTED)
     assert store.logs.read(run.id)[-1].text == f"failed: {lost.reason.message}"
+
+
+def test_a_child_that_nobody_has_waited_for_is_left_to_its_parent(store, claim):
+    _, lease = claim(store)
+    kill(store, lease.worker_id)  # gone from the table of processes, though the parent cannot read its end yet
+    assert store.leases.reap(LeaseObserver(), uncollected=[os.getpid()]) == []
+    store.leases.note_crash(lease.worker_id, "SIGKILL")
+    (taken,) = store.leases.reap(LeaseObserver())
+    assert "SIGKILL" in taken.reason.message

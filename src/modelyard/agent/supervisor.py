@@ -154,9 +154,8 @@ class Supervisor:
         if self._refused or now >= self._next_beat:
             self._beat()
             self._next_beat = now + HEARTBEAT_SECONDS
-        for place in self._places:  # one that died meanwhile is to be taken for what killed it
-            self._look_after(place, now)
-        self._store.leases.reap(self._observer)
+        uncollected = [place.engine.pid for place in self._places if place.engine is not None]
+        self._store.leases.reap(self._observer, uncollected=uncollected)
         if self._refused:
             self._refused = False
             self._message = "the home can be written again"

@@ -106,18 +106,22 @@ class Leases:
             if connection.execute(beat).rowcount != 1:
                 raise _not_registered(worker_id)
 
-    def reap(self, observer: LeaseObserver) -> list[Run]:
+    def reap(self, observer: LeaseObserver, *, uncollected: Collection[int] = ()) -> list[Run]:
         """Take the runs of dead workers back; return those runs as they are now.
 
         A worker is dead if its process is gone from this host, or if ``observer`` has not seen its beat change for its
         timeout. A run in training is queued again, or failed once its retries are used up; a run that was about to
         pause or stop is paused or stopped. It is no retry if the agent that started the worker is gone as well: then
         everything was killed or the machine went down, which says nothing about the run.
+
+        ``uncollected``: process ids of the caller's own children that it has not waited for. They may look gone some
+        time before the caller can know what ended them, so that they are left to it until then.
         """
         with self._database.read() as connection:
             rows = connection.execute(select(workers)).all()
         silent = observer.silent({row.id: row.beat for row in rows})
-        dead = [row for row in rows if row.id in silent or is_alive(_identity(row)) is False]
+        gone = {row.id for row in rows if row.pid not in uncollected and is_alive(_identity(row)) is False}
+        dead = [row for row in rows if row.id in silent or row.id in gone]
         if not dead:
             return []
         living = {row.id for row in rows} - {row.id for row in dead}
