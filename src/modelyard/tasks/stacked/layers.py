@@ -88,6 +88,8 @@ def stack_convolution(modules: Sequence[nn.Conv2d], stacking: Stacking) -> Layer
         elif x.dim() == STACKED_IMAGES:
             x = stacking.each(x).transpose(0, 1).flatten(1, 2)
         offset = None if bias is None else bias.flatten()
+        if x.device.type == "cpu":
+            x = _channels_last(x)
         return functional.conv2d(x, weight.flatten(0, 1), offset, first.stride, first.padding, first.dilation, groups)
 
     return run
@@ -173,6 +175,13 @@ def dropout(rates: Sequence[float], stacking: Stacking) -> Layer:
         return x * noise
 
     return run
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """Lay images out pixel by pixel: with the many channels of a stack the CPU's kernels are twice as fast so."""
+    if x.shape[1] == 1 and x.is_contiguous():  # lies so already, but is taken for such only by its strides
+        return x.as_strided(x.shape, (x.stride(0), 1, x.stride(2), x.stride(3)))
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _to_autocast(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
