@@ -42,18 +42,13 @@ class Step:
         self.micro_batches = micro_batches
         self.learning_rate = learning_rate
         self.samples = sum(map(len, micro_batches))
+        self.shares = [len(batch) / self.samples for batch in micro_batches]
+        """The share of each micro-batch in the mean over all samples."""
         self._losses: list[Tensor] = []
 
-    def add_loss(self, loss: Tensor, batch: Batch, scaler: torch.amp.GradScaler) -> Tensor:
-        """Take the mean loss (scalar) of one micro-batch; return the scale (scalar) of its gradients."""
-        loss = loss.detach()
-        scale = loss.new_ones(())
-        if len(self.micro_batches) > 1:
-            share = len(batch) / self.samples
-            loss, scale = loss * share, scale * share
-        self._losses.append(loss)
-        scaled: Tensor = scaler.scale(scale)
-        return scaled
+    def add_loss(self, loss: Tensor, number: int) -> None:
+        """Take the mean loss (scalar, without a graph) of one micro-batch."""
+        self._losses.append(loss if len(self.shares) == 1 else loss * self.shares[number])
 
     def loss(self) -> Tensor:
         """Return the mean loss (scalar) over all micro-batches."""
@@ -160,13 +155,19 @@ class Learner:
         step = self.begin_step()
         for parameter in self._trainable:
             parameter.grad = None
-        for batch in step.micro_batches:
+        for number, batch in enumerate(step.micro_batches):
             with self.autocast():
                 inputs, targets = self.problem.training_inputs(batch, epoch=self.progress.epoch)
                 outputs = self.model(inputs)
                 loss = self.problem.loss(outputs, targets)
-            loss.backward(step.add_loss(loss, batch, self.scaler))  # type: ignore[no-untyped-call]
+            step.add_loss(loss.detach(), number)
+            loss.backward(self.scaled_share(step.shares[number]))  # type: ignore[no-untyped-call]
         return self.end_step(step)
+
+    def scaled_share(self, share: float) -> Tensor:
+        """Return the factor (scalar) of a micro-batch's gradients: its share of the step, as the scaler scales it."""
+        scaled: Tensor = self.scaler.scale(torch.full((), share, device=self.device))
+        return scaled
 
     def begin_step(self) -> Step:
         """Take the batches of the next step."""

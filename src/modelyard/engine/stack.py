@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Self
 
 import torch
+from torch import Tensor
 
 from modelyard.engine.learner import Learner, Step
 from modelyard.tasks.stacked import StackedModel, can_stack
@@ -59,7 +60,14 @@ class Stack:
         epochs = [learner.progress.epoch for learner in self.learners]
         with self.learners[0].autocast():
             inputs, targets = self._problems.training_inputs(batches, epochs=epochs)
-            losses = self._problems.losses(model(inputs), targets)
-        members = zip(self.learners, steps, losses.detach().unbind(0), batches, strict=True)
-        scales = [step.add_loss(loss, batch, learner.scaler) for learner, step, loss, batch in members]
-        losses.backward(torch.stack(scales))  # type: ignore[no-untyped-call]
+            outputs = model.forward(inputs)
+            losses, back = self._problems.losses(outputs, targets)
+        for step, loss in zip(steps, losses.unbind(0), strict=True):
+            step.add_loss(loss, number)
+        model.backward(back(self._scales(losses, steps[0].shares[number])))
+
+    def _scales(self, losses: Tensor, share: float) -> Tensor:
+        """Return the factor of each member's loss, [K]: its share of the step, times what its scaler wants."""
+        if not self.learners[0].scaler.is_enabled():
+            return torch.full_like(losses, share)
+        return torch.stack([learner.scaled_share(share) for learner in self.learners])

@@ -1,6 +1,6 @@
 """What a task gives the engine: data by sample number, and what to do with a batch. The engine knows nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -88,8 +88,11 @@ class ProblemStack(Protocol):
         """
         ...
 
-    def losses(self, outputs: Tensor, targets: Sequence[Tensor]) -> Tensor:
-        """Return each member's mean loss, [K], of the outputs [K, B, ...]."""
+    def losses(self, outputs: Tensor, targets: Sequence[Tensor]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return each member's mean loss, [K], of the outputs [K, B, ...], and the way back.
+
+        That takes a factor for each loss, [K], and returns the gradient of the outputs. No tensor here has a graph.
+        """
         ...
 
 

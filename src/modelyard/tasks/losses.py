@@ -60,10 +60,9 @@ class CrossEntropyLoss(_Loss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss (scalar) of logits [B, C]."""
-        logits = logits.float()
-        if self.weights is None:
-            return functional.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
-        losses = functional.cross_entropy(logits, targets, label_smoothing=self.label_smoothing, reduction="none")
+        losses = functional.cross_entropy(
+            logits.float(), targets, label_smoothing=self.label_smoothing, reduction="none"
+        )
         return self.weigh(losses, targets)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from modelyard.tasks.base import Batch
 from modelyard.tasks.image_classification.problem import ImageProblem
-from modelyard.tasks.stacked import stack_losses
+from modelyard.tasks.stacked import Back, stack_losses
 
 
 class ImageProblemStack:
@@ -38,6 +38,6 @@ class ImageProblemStack:
             inputs = inputs[places]
         return inputs, [made[place][1] for place in places]
 
-    def losses(self, outputs: Tensor, targets: Sequence[Tensor]) -> Tensor:
-        """Return each member's mean loss, float [K], of logits [K, B, classes]."""
+    def losses(self, outputs: Tensor, targets: Sequence[Tensor]) -> tuple[Tensor, Back]:
+        """Return each member's mean loss, float [K], of logits [K, B, classes], and the way back from there."""
         return self._losses(outputs, targets)

@@ -6,7 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from modelyard.tasks.stacked.rules import Stacking
+from modelyard.tasks.stacked.rules import ExplicitLayer, Stacking
 
 
 class StackedModel:
@@ -20,22 +20,38 @@ class StackedModel:
         """Raises ``LookupError`` if a module has no rule. ``streams`` are the members' random generators."""
         self._stacking = Stacking(streams)
         self._layer = self._stacking.layer(members)
+        self._outputs: Tensor | None = None
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Return outputs [K, B, ...] for inputs [K, B, ...], or [1, B, ...] for all alike, in training mode."""
-        return self._layer(inputs)
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return outputs [K, B, ...] for inputs [K, B, ...], or [1, B, ...] for all alike, in training mode.
+
+        The outputs have no graph: the way back is ``backward``.
+        """
+        self._outputs = None
+        if isinstance(self._layer, ExplicitLayer) and not torch.is_autocast_enabled(inputs.device.type):
+            with torch.no_grad():
+                return self._layer.forward(inputs)
+        self._outputs = self._layer(inputs)
+        return self._outputs.detach()
+
+    def backward(self, gradient: Tensor) -> None:
+        """Add to all gradients, given that of the outputs of the last ``forward``."""
+        if self._outputs is not None:
+            outputs, self._outputs = self._outputs, None
+            outputs.backward(gradient)  # type: ignore[no-untyped-call]
+        elif isinstance(self._layer, ExplicitLayer):
+            with torch.no_grad():
+                self._layer.backward(gradient, to_input=False)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
-        for stacked, _ in self._stacking.parameters:
-            stacked.grad = None
+        for parameter in self._stacking.parameters:
+            parameter.value.grad = None
 
     def hand_out_gradients(self) -> None:
         """Make each member's gradients its slices of the stack's."""
-        for stacked, members in self._stacking.parameters:
-            if stacked.grad is not None:
-                for member, gradient in zip(members, stacked.grad.unbind(0), strict=True):
-                    member.grad = gradient
+        for parameter in self._stacking.parameters:
+            parameter.hand_out_gradient()
 
     def remember(self) -> "Memory":
         """Return what a forward pass changes, to go back to if it fails."""
@@ -43,10 +59,7 @@ class StackedModel:
 
     def release(self) -> None:
         """Give every member tensors of its own."""
-        for stacked, members in (*self._stacking.parameters, *self._stacking.buffers):
-            for member, part in zip(members, stacked.detach().unbind(0), strict=True):
-                member.data = part.clone()
-                member.grad = None
+        self._stacking.release()
 
     def __enter__(self) -> Self:
         return self

@@ -43,7 +43,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _products(x, weight.transpose(1, 2), bias)
+        return products(x, weight.transpose(1, 2), bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -51,20 +51,21 @@ class _Linear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
         return (
-            _products(gradient, weight) if needs_x else None,
-            _products(gradient.transpose(1, 2), x) if needs_weight else None,
+            products(gradient, weight) if needs_x else None,
+            products(gradient.transpose(1, 2), x) if needs_weight else None,
             gradient.sum(1) if needs_bias else None,
         )
 
 
-def _products(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
-    """[K, M, L] @ [K, L, N] (+ [K, N]) -> [K, M, N]."""
+def products(left: Tensor, right: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
+    """[K, M, L] @ [K, L, N] (+ [K, N]) -> [K, M, N], with every member's own bits; into ``out``, if it is given."""
     if left.device.type == "cpu":
         left, right = _aligned(left), _aligned(right)
         if not _batches_exactly(left, right):
-            return _one_by_one(left, right, bias)
+            result = _one_by_one(left, right, bias)
+            return result if out is None else out.copy_(result)
     if bias is None:
-        return torch.bmm(left, right)
+        return torch.bmm(left, right) if out is None else torch.bmm(left, right, out=out)
     return torch.baddbmm(bias.unsqueeze(1), left, right)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from modelyard.tasks.models.vit import Block, VisionTransformer
-from modelyard.tasks.stacked.layers import dropout
+from modelyard.tasks.stacked.features import StackedDropout
 from modelyard.tasks.stacked.rules import Layer, Stacking, rule
 
 
@@ -15,8 +15,8 @@ from modelyard.tasks.stacked.rules import Layer, Stacking, rule
 def _vision_transformer(models: Sequence[VisionTransformer], stacking: Stacking) -> Layer:
     size = stacking.size
     patches = stacking.layer([model.patches for model in models])
-    class_token = stacking.parameter([model.class_token for model in models])  # [K, 1, 1, width]
-    positions = stacking.parameter([model.position_embeddings for model in models])  # [K, 1, tokens, width]
+    class_token = stacking.parameter([model.class_token for model in models]).value  # [K, 1, 1, width]
+    positions = stacking.parameter([model.position_embeddings for model in models]).value  # [K, 1, tokens, width]
     drop = stacking.layer([model.dropout for model in models])
     blocks = stacking.layers([model.blocks for model in models])
     norm = stacking.layer([model.norm for model in models])
@@ -55,7 +55,7 @@ def _attention(blocks: Sequence[Block], stacking: Stacking) -> Layer:
     queries_keys_values = stacking.layer([block.queries_keys_values for block in blocks])
     projection = stacking.layer([block.projection for block in blocks])
     rates = [block.attention_dropout for block in blocks]
-    drop = dropout(rates, stacking)
+    drop = StackedDropout(rates, stacking)
 
     def mix(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:  # each [K * B, heads, tokens, width / heads]
         if not any(rates):
