@@ -2,7 +2,10 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional
 
 from modelyard.domain.parts.metrics import (
     F1,
@@ -19,7 +22,7 @@ from modelyard.domain.parts.metrics import (
     TopK,
     reported_names,
 )
-from modelyard.tasks.metrics import METRICS, build_metrics
+from modelyard.tasks.metrics import METRICS, build_metrics, classification
 
 CLASSES = ("ant", "bee", "cat")
 # Predicted 0 0 1 1 2 0 for true 0 0 0 1 1 2: the confusion matrix is [[2, 1, 0], [0, 1, 1], [1, 0, 0]].
@@ -60,6 +63,32 @@ def computed(config: MetricConfig, logits: Tensor = LOGITS, targets: Tensor = TA
 )
 def test_against_values_worked_out_by_hand(config: MetricConfig, expected: dict[str, float]) -> None:
     assert computed(config) == pytest.approx(expected)
+
+
+TORCHMETRICS = {
+    "accuracy": ("multiclass_accuracy", {"average": "micro"}),
+    "accuracy_macro": ("multiclass_accuracy", {"average": "macro"}),
+    "precision_macro": ("multiclass_precision", {"average": "macro"}),
+    "recall_macro": ("multiclass_recall", {"average": "macro"}),
+    "f1_macro": ("multiclass_f1_score", {"average": "macro"}),
+    "f1_micro": ("multiclass_f1_score", {"average": "micro"}),
+    "cohen_kappa": ("multiclass_cohen_kappa", {}),
+}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
+def test_what_follows_from_counts_is_what_torchmetrics_says(pairs: list[tuple[int, int]]) -> None:
+    targets, predicted = (torch.tensor(column) for column in zip(*pairs, strict=True))
+    metrics = build_metrics(
+        (Accuracy(), AccuracyMacro(), Precision(), Recall(), F1(), F1(name="f1_micro"), CohenKappa()),
+        classes=("ant", "bee", "cat", "dog"),
+    )
+    metrics.update(functional.one_hot(predicted, 4).float(), targets)
+    expected = {
+        name: getattr(classification, function)(predicted, targets, 4, **options).item()
+        for name, (function, options) in TORCHMETRICS.items()
+    }
+    assert metrics.compute() == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
 def test_auroc_and_average_precision_by_hand() -> None:

@@ -56,7 +56,7 @@ class Step:
 
 
 class Learner:
-    """One configuration in training, on its feed's device. Only an *active* learner may step or evaluate."""
+    """One configuration in training, on its feed's device. Only an *active* learner may step alone."""
 
     def __init__(self, spec: RunSpec, task: Task, feed: Feed, saved: Saved = None) -> None:
         data = feed.data
@@ -106,7 +106,8 @@ class Learner:
         if torch.get_num_threads() != self._config.threads:
             torch.set_num_threads(self._config.threads)
         if torch.are_deterministic_algorithms_enabled() != self._config.deterministic:
-            torch.use_deterministic_algorithms(self._config.deterministic)
+            # As torch.use_deterministic_algorithms does, without importing the compiler to tell it so.
+            torch.set_deterministic_debug_mode("error" if self._config.deterministic else "default")
             # Filling all new memory with NaN finds kernels that read it unset, and costs 2% of a step. The tests do it.
             torch.utils.deterministic.fill_uninitialized_memory = FILL_NEW_MEMORY  # type: ignore[attr-defined]
 
@@ -164,10 +165,15 @@ class Learner:
             loss.backward(self.scaled_share(step.shares[number]))  # type: ignore[no-untyped-call]
         return self.end_step(step)
 
-    def scaled_share(self, share: float) -> Tensor:
-        """Return the factor (scalar) of a micro-batch's gradients: its share of the step, as the scaler scales it."""
-        scaled: Tensor = self.scaler.scale(torch.full((), share, device=self.device))
-        return scaled
+    def scaled_share(self, share: float) -> Tensor | None:
+        """Return the factor (scalar) of a micro-batch's gradients: its share of the step, as the scaler scales it.
+
+        None stands for one.
+        """
+        if share == 1 and not self.scaler.is_enabled():
+            return None
+        factor: Tensor = self.scaler.scale(torch.full((), share, device=self.device))
+        return factor
 
     def begin_step(self) -> Step:
         """Take the batches of the next step."""
@@ -228,9 +234,15 @@ class Learner:
     def evaluate(self, split: SplitName, model: nn.Module) -> Iterator[int]:
         """Evaluate ``model``, yielding the number of samples after each batch; then ``problem`` holds the metrics.
 
-        Training goes on as if there had been no evaluation, whether it was run to its end or given up.
+        The learner is active or in a stack. Training goes on as if there had been no evaluation, whether it was run
+        to its end or given up.
         """
-        before = RandomState.capture(self.device)
+        if self._active:
+            before = RandomState.capture(self.device)
+        else:  # in a stack
+            self._catch_up()
+            before = self._random
+            before.restore(self.device)
         try:
             yield from self._evaluate(split, model)
         finally:

@@ -95,6 +95,11 @@ class Session:
         """Whether only the evaluation at the end is left."""
         return self.learner.progress.trained
 
+    @property
+    def evaluating(self) -> bool:
+        """Whether an evaluation was begun and is not done."""
+        return self._evaluation is not None
+
     def advance(self) -> None:
         """Do one piece of work: an optimizer step, an evaluation batch, or the end of the run."""
         unit = self.next_unit()

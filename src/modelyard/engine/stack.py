@@ -67,7 +67,6 @@ class Stack:
         model.backward(back(self._scales(losses, steps[0].shares[number])))
 
     def _scales(self, losses: Tensor, share: float) -> Tensor:
-        """Return the factor of each member's loss, [K]: its share of the step, times what its scaler wants."""
-        if not self.learners[0].scaler.is_enabled():
-            return torch.full_like(losses, share)
-        return torch.stack([learner.scaled_share(share) for learner in self.learners])
+        """Return the factor of each member's loss, [K]: its share of the step, as its scaler scales it."""
+        factors = [factor for learner in self.learners if (factor := learner.scaled_share(share)) is not None]
+        return torch.stack(factors) if factors else torch.ones_like(losses)

@@ -1,12 +1,14 @@
-"""Metrics of one evaluation, by torchmetrics.
+"""Metrics of one evaluation. A batch only adds to lists on the device; everything is worked out once, at the end.
 
-A batch only adds to lists on the device, without waiting for it; everything is worked out once, at the end.
+What depends on the predicted labels follows from one table of counts. Ranking metrics are torchmetrics': its import
+takes seconds, so that only runs which ask for one of them pay for it.
 """
 
 import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -51,6 +53,33 @@ class Predictions:
         """The most likely class, int64 [N]."""
         return self.ranked[:, 0]
 
+    @cached_property
+    def hits(self) -> "Hits":
+        """How many samples each class has, how many were taken for it, and how many of those rightly."""
+        right = self.targets[self.targets == self.top]
+        return Hits(
+            *(torch.bincount(labels, minlength=len(self.classes)) for labels in (right, self.top, self.targets))
+        )
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Counts of each class, int64 [C]."""
+
+    right: Tensor
+    predicted: Tensor
+    actual: Tensor
+
+    @property
+    def accuracy(self) -> float:
+        """The share that was predicted rightly; over all samples, precision, recall and F1 are the same."""
+        return (self.right.sum() / self.actual.sum()).item()
+
+    def mean(self, hits: Tensor, possible: Tensor) -> float:
+        """Return the mean of ``hits / possible`` over the classes that occur, in the data or as a prediction."""
+        occurs = self.predicted + self.actual > 0
+        return (hits / possible.clamp(min=1))[occurs].double().mean().item()
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -63,7 +92,7 @@ class Metric:
     ranks: int = 1
     """How many of the most likely classes."""
     probabilities: bool = False
-    """Whether it reads the probabilities."""
+    """Whether it reads the probabilities, by torchmetrics."""
 
 
 METRICS: Registry[MetricConfig, Metric] = Registry("metric")
@@ -71,8 +100,10 @@ METRICS: Registry[MetricConfig, Metric] = Registry("metric")
 
 def build_metrics(configs: Sequence[MetricConfig], *, classes: Sequence[str]) -> "MetricSet":
     """Build the metrics of one evaluation; ``classes`` are the names in label order."""
-    classification.load()
-    return MetricSet([METRICS.build(config) for config in configs], classes)
+    metrics = [METRICS.build(config) for config in configs]
+    if any(metric.probabilities for metric in metrics):
+        classification.load()
+    return MetricSet(metrics, classes)
 
 
 class MetricSet:
@@ -130,48 +161,42 @@ class MetricSet:
         return self._predictions
 
 
-def _labelled(config: MetricConfig, function: str, **options: Any) -> Metric:
-    """Build a metric of the predicted labels from the torchmetrics function of this name."""
+def _counted(config: MetricConfig, compute: Callable[[Hits], float]) -> Metric:
+    """Build a metric that follows from the counts; one whose name ends in ``micro`` is the accuracy."""
     name = scalar_name(config)
     assert name is not None
-
-    def compute(found: Predictions) -> dict[str, float]:
-        value = getattr(classification, function)(
-            found.top, found.targets, len(found.classes), validate_args=False, **options
-        )
-        return {name: value.item()}
-
-    return Metric(compute)
+    over_all = name.endswith("_micro")
+    return Metric(lambda found: {name: found.hits.accuracy if over_all else compute(found.hits)})
 
 
 @METRICS.register(Accuracy)
 def _accuracy(config: Accuracy) -> Metric:
-    return _labelled(config, "multiclass_accuracy", average="micro")
+    return _counted(config, lambda hits: hits.accuracy)
 
 
 @METRICS.register(AccuracyMacro)
-def _accuracy_macro(config: AccuracyMacro) -> Metric:
-    return _labelled(config, "multiclass_accuracy", average="macro")
+@METRICS.register(Recall)
+def _recall(config: AccuracyMacro | Recall) -> Metric:
+    return _counted(config, lambda hits: hits.mean(hits.right, hits.actual))
 
 
 @METRICS.register(Precision)
 def _precision(config: Precision) -> Metric:
-    return _labelled(config, "multiclass_precision", average=config.name.removeprefix("precision_"))
-
-
-@METRICS.register(Recall)
-def _recall(config: Recall) -> Metric:
-    return _labelled(config, "multiclass_recall", average=config.name.removeprefix("recall_"))
+    return _counted(config, lambda hits: hits.mean(hits.right, hits.predicted))
 
 
 @METRICS.register(F1)
 def _f1(config: F1) -> Metric:
-    return _labelled(config, "multiclass_f1_score", average=config.name.removeprefix("f1_"))
+    return _counted(config, lambda hits: hits.mean(2 * hits.right, hits.predicted + hits.actual))
 
 
 @METRICS.register(CohenKappa)
 def _cohen_kappa(config: CohenKappa) -> Metric:
-    return _labelled(config, "multiclass_cohen_kappa")
+    def compute(hits: Hits) -> float:
+        by_chance = (hits.predicted @ hits.actual).item() / hits.actual.sum().item() ** 2
+        return math.nan if by_chance == 1 else (hits.accuracy - by_chance) / (1 - by_chance)
+
+    return _counted(config, compute)
 
 
 @METRICS.register(TopK)
@@ -213,12 +238,8 @@ def _averaged_over_classes(config: MetricConfig, function: str) -> Metric:
 @METRICS.register(RecallPerClass)
 def _recall_per_class(_: RecallPerClass) -> Metric:
     def compute(found: Predictions) -> dict[str, float]:
-        values = classification.multiclass_recall(
-            found.top, found.targets, len(found.classes), average="none", validate_args=False
-        )
-        present = torch.bincount(found.targets, minlength=len(found.classes)) > 0
-        values = values.where(present, math.nan)
-        return {f"{RECALL_PREFIX}{name}": value for name, value in zip(found.classes, values.tolist(), strict=True)}
+        values = (found.hits.right / found.hits.actual).tolist()  # NaN for a class without samples
+        return {f"{RECALL_PREFIX}{name}": value for name, value in zip(found.classes, values, strict=True)}
 
     return Metric(compute)
 
@@ -226,9 +247,8 @@ def _recall_per_class(_: RecallPerClass) -> Metric:
 @METRICS.register(ConfusionMatrix)
 def _confusion_matrix(_: ConfusionMatrix) -> Metric:
     def artifact(found: Predictions) -> dict[str, Any]:
-        counts = classification.multiclass_confusion_matrix(
-            found.top, found.targets, len(found.classes), validate_args=False
-        )
+        number = len(found.classes)
+        counts = torch.bincount(found.targets * number + found.top, minlength=number**2).view(number, number)
         return {"confusion_matrix": {"classes": list(found.classes), "counts": counts.tolist()}}
 
     return Metric(artifact=artifact)

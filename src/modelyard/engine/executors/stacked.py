@@ -162,7 +162,8 @@ class _Turn:
 
     def _evaluate(self, session: Session) -> None:
         """Evaluate, until the next optimizer step or the end of the run."""
-        with self._alone(session):
+        begun = session.evaluating  # in a turn alone: its random state is set as it was there
+        with self._alone(session) if begun else self._heard(session):
             while _is_here(session) and not self._pool.stopping.is_set() and session.next_unit() is not Unit.TRAIN:
                 self._pool.attempt(session, session.advance)
                 self._pool.obey()
@@ -176,12 +177,20 @@ class _Turn:
     @contextmanager
     def _alone(self, session: Session) -> Iterator[None]:
         session.learner.activate()
+        try:
+            with self._heard(session):
+                yield
+        finally:
+            session.learner.deactivate()
+
+    @contextmanager
+    def _heard(self, session: Session) -> Iterator[None]:
+        """What is printed meanwhile belongs to the session's log."""
         self._pool.active = session
         try:
             yield
         finally:
             self._pool.active = None
-            session.learner.deactivate()
 
 
 def _begin(session: Session, steps: list[Step]) -> None:

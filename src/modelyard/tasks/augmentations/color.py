@@ -4,13 +4,15 @@ import math
 
 import numpy as np
 import torch
-from kornia.color import rgb_to_grayscale
 from torch import Tensor
 from torch.nn import functional
 
 from modelyard.domain.parts.augmentations import Blur, ColorJitter, Noise
 from modelyard.tasks.augmentations.operation import AUGMENTATIONS, Operation, PixelOperation, to_device
 from modelyard.tasks.augmentations.random_numbers import Bits, Draws
+from modelyard.tasks.lazy import LazyModule
+
+kornia_color = LazyModule("kornia.color")
 
 
 @AUGMENTATIONS.register(ColorJitter)
@@ -24,7 +26,7 @@ def _color_jitter(config: ColorJitter) -> Operation:
         if config.contrast:
             images = _blend(_mean_grey(images), images, factor(images, draws, 2, config.contrast))
         if images.shape[1] == 3 and config.saturation:
-            images = _blend(rgb_to_grayscale(images), images, factor(images, draws, 3, config.saturation))
+            images = _blend(kornia_color.rgb_to_grayscale(images), images, factor(images, draws, 3, config.saturation))
         if images.shape[1] == 3 and config.hue:
             images = _turn_hue(images, to_device(draws.uniform(4, -config.hue, config.hue), images))
         return images
@@ -38,7 +40,7 @@ def _blend(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
 
 def _mean_grey(images: Tensor) -> Tensor:
     """Return each image's mean brightness, float [K, 1, 1, 1]."""
-    grey = rgb_to_grayscale(images) if images.shape[1] == 3 else images
+    grey = kornia_color.rgb_to_grayscale(images) if images.shape[1] == 3 else images
     # One axis at a time: a sum over all of them is cut up differently when there is a single image.
     return grey.mean(dim=3, keepdim=True).mean(dim=2, keepdim=True)
 

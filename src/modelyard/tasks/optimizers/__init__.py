@@ -7,6 +7,7 @@ from modelyard.domain.parts.optimizers import OptimizerConfig
 from modelyard.tasks.optimizers import builtin, lion, muon
 from modelyard.tasks.optimizers.lean import lean_step
 from modelyard.tasks.optimizers.registry import OPTIMIZERS
+from modelyard.tasks.optimizers.start import spare_the_compiler
 
 __all__ = ["OPTIMIZERS", "build_optimizer", "lean_step", "set_hyperparameters"]
 
@@ -19,6 +20,7 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module) -> Optimizer:
 
     Each group has ``decays`` (bool) and ``lr_factor`` (float) besides torch's own keys.
     """
+    spare_the_compiler()
     optimizer = OPTIMIZERS.build(config, model=model)
     set_hyperparameters(optimizer, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
     return optimizer

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, AdamW, Optimizer
 
+from modelyard.tasks.optimizers.start import plain_step
+
 _PLAIN = {"amsgrad": False, "maximize": False, "capturable": False, "differentiable": False, "fused": True}
 
 
@@ -15,7 +17,7 @@ def lean_step(optimizer: Optimizer) -> Callable[[], None]:
     """Return what does the same as ``optimizer.step()``, bit for bit, in less time where we know how."""
     if type(optimizer) in {Adam, AdamW} and all(_is_plain(group) for group in optimizer.param_groups):
         return _LeanAdam(optimizer)
-    return optimizer.step
+    return plain_step(optimizer)
 
 
 def _is_plain(group: dict[str, Any]) -> bool:
@@ -43,6 +45,7 @@ class _LeanAdam:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
+        self._whole_step = plain_step(optimizer)
         self._lists: list[_Lists] = []
         self._steps: Tensor | None = None
         """Steps done, float scalar; None while the optimizer counts by itself."""
@@ -52,14 +55,14 @@ class _LeanAdam:
 
     def __call__(self) -> None:
         if self._steps is None:
-            self._optimizer.step()  # its first step makes the state
+            self._whole_step()  # its first step makes the state
             self._take_over()
             return
         gradients = [[parameter.grad for parameter in lists.parameters] for lists in self._lists]
         if any(gradient is None for group in gradients for gradient in group):
             self._count(self._optimizer)
             self._steps = None
-            self._optimizer.step()
+            self._whole_step()
             return
         with torch.no_grad():
             self._steps.add_(1)
