@@ -7,6 +7,7 @@ from importlib.resources import files
 import pytest
 
 from modelyard.api.report.colors import COLORS, DASHES
+from modelyard.api.report.html.matrix import _LIGHT_SHADES
 
 STYLE = files("modelyard.api.report.html").joinpath("page.css").read_text()
 LIGHT, DARK, PRINT = (
@@ -18,8 +19,12 @@ DEUTERANOPIA = ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413),
 PROTANOPIA = ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998))
 
 
+def full(color):
+    return color[1:] if len(color) == 7 else "".join(2 * letter for letter in color[1:])
+
+
 def linear(color):
-    text = color[1:] if len(color) == 7 else "".join(2 * letter for letter in color[1:])
+    text = full(color)
     values = [int(text[place : place + 2], 16) / 255 for place in (0, 2, 4)]
     return [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values]
 
@@ -70,6 +75,18 @@ def test_lines_that_look_alike_in_colour_differ_in_dash(theme, matrix):
             assert distance >= 20, (one, other, distance)
         elif matrix is None:
             assert distance >= 15, (one, other, distance)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("kind", ["--right", "--wrong"])
+def test_numbers_on_every_shade_of_a_matrix_can_be_read(theme, kind):
+    block = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)[list(THEMES).index(theme)]
+    shade = [int(part) for part in re.search(rf"{kind}: (\d+), (\d+), (\d+)", block).groups()]
+    ground = [int(part, 16) for part in re.findall("..", full(THEMES[theme]["--paper"]))]
+    for number, opacity in re.findall(r"\.h(\d) \{ fill-opacity: ([\d.]+); \}", STYLE):
+        mixed = [round(float(opacity) * a + (1 - float(opacity)) * b) for a, b in zip(shade, ground, strict=True)]
+        text = THEMES[theme]["--paper" if int(number) > _LIGHT_SHADES else "--ink"]
+        assert contrast(text, "#" + "".join(f"{value:02x}" for value in mixed)) >= 4.3, number
 
 
 def test_every_colour_and_dash_is_in_the_style():

@@ -5,6 +5,7 @@ import hashlib
 import html
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -149,7 +150,7 @@ def test_sixty_four_runs_with_five_metrics_stay_small(make, made, report):
 def test_of_more_runs_than_curves_the_page_says_which_are_drawn(make, made, report):
     text = seen(report_html(report(make([made({"val_accuracy": [number / 100]}) for number in range(70)]))))
     assert "Curves of the 64 best runs, sweep-70 to sweep-7; 6 are left out." in text
-    assert "sweep-1 70 0" in text, "the table has all of them"
+    assert "sweep-1 completed 70 0" in text, "the table has all of them"
 
 
 def test_an_empty_report_says_what_to_do(store, make, made, report):
@@ -180,3 +181,9 @@ def test_lines_of_a_few_runs_have_bands_and_those_of_many_go_through_all_extreme
     many = report_html(report(make([made({"train_loss": values}, steps=3000) for _ in range(13)], name="many")))
     assert 'class="band"' not in many
     assert "lowest and highest of" in seen(many)
+
+
+def test_of_very_many_ways_of_training_the_most_frequent_are_shown(make, made, report):
+    found = report(make([made({"val_accuracy": [0.5]})]))
+    ways = tuple(replace(found.ways[0], reason=f"reason {number}") for number in range(40))
+    assert "How the runs were trained (30 of 40 ways)" in seen(report_html(replace(found, ways=ways)))

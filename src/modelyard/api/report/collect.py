@@ -43,7 +43,7 @@ def collect_report(
     lowest = metric is not None and lower_is_better(metric, runs)
     found = {} if metric is None else results(store, runs, metric)
     ordered = ranked(runs, found, lowest=lowest)
-    varied = differing(configs(store, ordered))
+    varied = sorted(differing(configs(store, ordered)), key=lambda line: None in line.values)  # what all have first
     belong = _experiments(store, ordered, experiments)
     events = read_events(store, ordered)
     whole = {one.id for one in belong if one.run_count == sum(run.experiment_id == one.id for run in ordered)}

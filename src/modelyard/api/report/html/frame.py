@@ -7,7 +7,7 @@ from modelyard.api.report.html.elements import Markup, element, joined
 from modelyard.api.report.html.scale import Scale, tick_label
 
 WIDTH, HEIGHT = 400, 230
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 34
+LEFT, RIGHT, TOP, BOTTOM = 50, 10, 8, 36
 _LONGEST_LABEL = 14
 
 Point = tuple[float, float]
@@ -48,7 +48,7 @@ class Frame:
             assert share is not None
             x = self.across(share)
             parts.append(element("path", class_="grid", d=f"M{x:.1f} {bottom}v4"))
-            parts.append(text(x, bottom + 15, shortened(label)))
+            parts.append(text(x, bottom + 16, shortened(label)))
         parts.append(text((LEFT + WIDTH - RIGHT) / 2, self.height - 5, x_label, class_="axis"))
         return joined(*parts)
 

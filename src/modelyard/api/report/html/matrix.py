@@ -11,7 +11,7 @@ _MOST_DRAWN = 30
 _MOST_MISTAKES = 15
 _MOST_LISTED = 100
 _CELL, _MARGIN = 26, 96
-_SHADES = 9
+_SHADES, _LIGHT_SHADES = 9, 7
 
 
 def draw_confusion(confusion: Confusion) -> Markup:
@@ -37,7 +37,7 @@ def _picture(confusion: Confusion) -> Markup:
         parts.append(element("text", names[row], x=f"{x:.0f}", y=_MARGIN - 6, text_anchor="start", **turned))
     size = _MARGIN + side + 2
     label = f"confusion matrix of {len(names)} classes; the table of classes has its figures"
-    picture = element("svg", *parts, viewBox=f"0 0 {size} {size}", role="img", aria_label=label)
+    picture = element("svg", *parts, viewBox=f"0 0 {size} {size}", width=size, role="img", aria_label=label)
     return element("figure", picture, class_="matrix")
 
 
@@ -53,7 +53,7 @@ def _cell(confusion: Confusion, row: int, column: int, y: float) -> Markup:
         "g",
         element("title", title),
         element("rect", x=x, y=y, width=_CELL - 1, height=_CELL - 1, class_=f"{kind} h{shade}"),
-        text(x + _CELL / 2, y + _CELL / 2 + 4, _short(counted), class_="deep" if shade > 5 else None)
+        text(x + _CELL / 2, y + _CELL / 2 + 4, _short(counted), class_="deep" if shade > _LIGHT_SHADES else None)
         if counted
         else None,
     )

@@ -5,6 +5,8 @@ from modelyard.api.report.html.tables import facts, table
 from modelyard.api.report.html.words import UNAVAILABLE, config_value, count, moment, number, whole
 from modelyard.api.report.model import Report, ReportedExperiment, ReportedRun, Way
 
+_MOST_WAYS = 30
+
 
 def head(report: Report) -> Markup:
     """Say in a few lines what the report is about."""
@@ -78,13 +80,14 @@ def _experiment(one: ReportedExperiment, report: Report) -> Markup:
 
 def ways(report: Report) -> Markup:
     """Show how the runs were trained, with the measured gain."""
-    rows = [_way(way) for way in report.ways]
+    rows = [_way(way) for way in report.ways[:_MOST_WAYS]]
     columns = ("execution", "runs", "per group", "measured gain", "device", "why")
     note = (
         "The machine's other facts are kept as a fingerprint only. "
         "A gain is the measured speed against taking turns; it is unavailable where nothing was stacked."
     )
-    shown = table("How the runs were trained", columns, rows, right=(1, 2, 3), wrapped=(5,))
+    left_out = f" ({len(rows)} of {len(report.ways)} ways)" if len(report.ways) > len(rows) else ""
+    shown = table(f"How the runs were trained{left_out}", columns, rows, right=(1, 2, 3), wrapped=(5,))
     return joined(shown, element("p", note, class_="none"))
 
 

@@ -71,7 +71,7 @@ def _curves(report: Report, runs: Mapping[str, ReportedRun]) -> Markup | None:
     if not report.runs:
         return None
     if not report.panels:
-        command = element("code", f"modelyard resume {report.title}")
+        command = element("code", f"modelyard resume {' '.join(one.name for one in report.experiments)}")
         return element("p", "No metric has been recorded yet. Train: ", command)
     drawn = report.runs[: report.drawn]
     hidden = len(report.runs) - len(drawn)

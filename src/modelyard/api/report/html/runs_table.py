@@ -26,17 +26,18 @@ def runs_table(report: Report) -> Markup:
     runs = report.runs
     columns = [
         _Column("run", [joined(swatch(run), " ", run.name) for run in runs]),
+        _Column("state", [_state(run) for run in runs]),
         *_results(report),
         *(
             _Column(field, [config_value(run.parameters[field]) for run in runs])
             for field in report.varied[:MOST_PARAMETERS]
         ),
-        _Column("state", [_state(run) for run in runs], wrapped=True),
         _Column("epochs", [_of(run.epoch, run.epochs) for run in runs], right=True),
         _Column("steps", [_of(run.step, run.total_steps) for run in runs], right=True),
         _Column("took", [duration(run.seconds) for run in runs], right=True),
         _Column("samples/s", [number(run.samples_per_second) for run in runs], right=True),
         _Column("execution", [run.execution or "not started" for run in runs]),
+        _Column("why", [run.why for run in runs], wrapped=True),
     ]
     return table(
         _title(report),
@@ -88,8 +89,7 @@ def _at(run: ReportedRun, what: str) -> str:
 
 def _state(run: ReportedRun) -> Markup:
     done = f" {100 * run.step / run.total_steps:.0f}%" if run.live and run.total_steps else ""
-    name = element("span", f"{run.state}{done}", class_=f"state {run.state}")
-    return joined(name, " ", element("small", run.why))
+    return element("span", f"{run.state}{done}", class_=f"state {run.state}")
 
 
 def _of(done: int, total: int | None) -> str:
