@@ -6,7 +6,7 @@ from itertools import chain
 
 from modelyard.api.report.html.elements import Markup, element, joined
 from modelyard.api.report.html.frame import Frame, Point, path, picture
-from modelyard.api.report.html.scale import Scale, fit
+from modelyard.api.report.html.scale import Scale, drawable, fit
 from modelyard.api.report.html.words import count, number
 from modelyard.api.report.model import Curve, Panel, ReportedRun
 
@@ -35,7 +35,7 @@ def _about(panel: Panel) -> str:
     if any(curve.minimum != curve.maximum for curve in panel.curves) and panel.width > 1:
         how = "mean and range" if len(panel.curves) <= _MOST_BANDS else "lowest and highest"
         parts.append(f"{how} of {panel.width} steps each")
-    lost = sum(not math.isfinite(value) for curve in panel.curves for value in curve.mean)
+    lost = sum(not drawable(value) for curve in panel.curves for value in curve.mean)
     if lost:
         parts.append(f"{count(lost, 'place')} with NaN or infinity, marked below")
     return ", ".join(parts)
@@ -97,7 +97,7 @@ def _inside(value: float, scale: Scale) -> float:
 
 def _lost(curve: Curve, frame: Frame) -> Sequence[Markup]:
     """Mark the steps that have nothing but NaN or infinity, at the lower end."""
-    steps = [step for step, value in zip(curve.steps, curve.mean, strict=True) if not math.isfinite(value)]
+    steps = [step for step, value in zip(curve.steps, curve.mean, strict=True) if not drawable(value)]
     places = [frame.at(step, frame.y.low) for step in steps]
     marks = [f"M{point[0] - 3:.1f} {point[1] - 3:.1f}l6 6m0-6l-6 6" for point in places if point is not None]
     return [element("path", class_="lost", d="".join(marks))] if marks else []

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_LARGEST = 1e300
+_LARGEST = 1e150
 """Beyond that, the width of an axis would overflow."""
-_SMALLEST = 1e-280
+_SMALLEST = 1e-150
 """Below that, it would vanish."""
 
 
