@@ -94,7 +94,7 @@ def test_text_from_outside_stays_text(store, make, made, report):
 def test_missing_figures_read_unavailable_and_live_runs_are_marked(make, made, report):
     page = report_html(report(make([made({"val_accuracy": [0.5]}, end=None), made(), made({"train_loss": [1.0]})])))
     text = seen(page)
-    assert "2 of 3 runs are not over yet: figures of them are not final." in text
+    assert "2 of 3 runs are not over yet: their figures are not final." in text
     assert "running 100%" in text
     assert "A confusion matrix of sweep-1 is unavailable" in text
     rows = re.findall(r"<tr data-run.*?</tr>", page, re.DOTALL)
@@ -156,6 +156,8 @@ def test_of_more_runs_than_curves_the_page_says_which_are_drawn(make, made, repo
 def test_an_empty_report_says_what_to_do(store, make, made, report):
     experiment = make([made()])
     assert "No metric has been recorded yet. Train: modelyard resume sweep" in seen(report_html(report(experiment)))
+    assert "This run is not over yet: its figures are not final." in seen(report_html(report(experiment)))
+    assert "Train it again" in seen(report_html(report(experiment)))
     store.runs.delete(store.runs.get("sweep-1").id, actor="ana")
     text = seen(report_html(report(store.experiments.get(experiment.id))))
     assert "There are no runs: they were deleted. Train some: modelyard train" in text

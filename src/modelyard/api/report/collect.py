@@ -25,7 +25,7 @@ from modelyard.api.results import (
 )
 from modelyard.api.tuned import tuned_fields
 from modelyard.domain.query import Value, flatten
-from modelyard.domain.run import FINAL, Experiment, Run, RunState
+from modelyard.domain.run import FINAL, Experiment, Run
 from modelyard.store import Store
 
 
@@ -154,10 +154,9 @@ def _seconds(run: Run) -> float | None:
 def _best(
     store: Store, runs: Sequence[Run], found: Mapping[str, Result], experiments: Sequence[Experiment]
 ) -> BestRun | None:
-    """Describe the run in the first place; of one run alone also without a result, unless it never started."""
-    first = next((run for run in runs if run.id in found and found[run.id].best is not None), None)
-    if first is None and len(runs) == 1 and runs[0].state is not RunState.QUEUED:
-        first = runs[0]
+    """Describe the run in the first place; one run alone also without a result."""
+    first = runs[0] if len(runs) == 1 else None
+    first = next((run for run in runs if run.id in found and found[run.id].best is not None), first)
     if first is None:
         return None
     base: Mapping[str, Value] = next(

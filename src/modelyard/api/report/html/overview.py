@@ -45,8 +45,12 @@ def _live(report: Report) -> Markup | None:
     live = sum(run.live for run in report.runs)
     if not live:
         return None
-    what = f"{live} of {count(len(report.runs), 'run')} {'is' if live == 1 else 'are'} not over yet"
-    return element("p", f"{what}: figures of {'it' if live == 1 else 'them'} are not final.", class_="note")
+    if len(report.runs) == 1:
+        what = "This run is not over yet: its figures are not final."
+    else:
+        are = "is not over yet: its" if live == 1 else "are not over yet: their"
+        what = f"{live:,} of {len(report.runs):,} runs {are} figures are not final."
+    return element("p", what, class_="note")
 
 
 def experiments(report: Report) -> Markup:

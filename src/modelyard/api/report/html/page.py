@@ -39,18 +39,20 @@ def report_html(report: Report) -> str:
 
 def _contents(report: Report) -> Markup:
     runs = {run.id: run for run in report.runs}
-    best = report.best
+    best, alone = report.best, len(report.runs) == 1
     parts = [
         _section("Runs", _runs(report), sections.differences(report)),
         _section("Learning curves", _curves(report, runs)),
         _section("Config against result", _effects(report, runs)),
-        _section("The best config", None if best is None else sections.best_config(best)),
+        _section("Config" if alone else "The best config", None if best is None else sections.best_config(best)),
         _section("Classes", _classes(report)),
         _section("What happened", sections.happenings(report)),
         _section("Where clones come from", sections.descents(report)),
         _section("Experiment", overview.experiments(report), overview.ways(report) if report.runs else None),
         _section("Fingerprints", sections.fingerprints(report) if report.runs else None),
-        _section("Train the best again", None if best is None else sections.recipe(best)),
+        _section(
+            "Train it again" if alone else "Train the best again", None if best is None else sections.recipe(best)
+        ),
     ]
     return element("main", *parts)
 
@@ -103,7 +105,9 @@ def _classes(report: Report) -> Markup | None:
         hint = "; it is kept if the config's metrics have confusion_matrix."
         return element("p", f"A confusion matrix of {best.name} is unavailable{hint}")
     about = element("p", f"Of {best.name}, the best run.", class_="none")
-    return joined(about, *(draw_confusion(confusion) for confusion in best.confusions))
+    return joined(
+        about if len(report.runs) > 1 else None, *(draw_confusion(confusion) for confusion in best.confusions)
+    )
 
 
 def _text(name: str) -> str:
