@@ -96,6 +96,8 @@ def test_missing_figures_read_unavailable_and_live_runs_are_marked(make, made, r
     text = seen(page)
     assert "2 of 3 runs are not over yet: their figures are not final." in text
     assert "running 100%" in text
+    keys = [seen(key) for key in re.findall(r"<li .*?</li>", page)]
+    assert keys == ["sweep-1 (running)", "sweep-3"], "the keys of the curves say so, too"
     assert "A confusion matrix of sweep-1 is unavailable" in text
     rows = re.findall(r"<tr data-run.*?</tr>", page, re.DOTALL)
     assert [row.count("unavailable") for row in rows] == [2, 7, 6]
@@ -189,3 +191,11 @@ def test_of_very_many_ways_of_training_the_most_frequent_are_shown(make, made, r
     found = report(make([made({"val_accuracy": [0.5]})]))
     ways = tuple(replace(found.ways[0], reason=f"reason {number}") for number in range(40))
     assert "How the runs were trained (30 of 40 ways)" in seen(report_html(replace(found, ways=ways)))
+
+
+def test_axes_of_whole_numbers_have_no_halves_between_them(make, made, report):
+    page = report_html(report(make([made({"val_accuracy": [0.1, 0.2, seed / 3]}, steps=3) for seed in range(3)])))
+    assert "best val_accuracy of each run against seed" in page
+    labels = re.findall(r"<text [^>]*>([\d.]+)</text>", page)
+    assert "0.5" in labels, "values of the metric have"
+    assert not {"1.5", "2.5"} & set(labels)

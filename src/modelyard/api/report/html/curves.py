@@ -27,7 +27,9 @@ def draw_panel(panel: Panel, runs: Mapping[str, ReportedRun]) -> Markup:
     curves = [_draw_curve(curve, runs[curve.run_id], frame, bands=bands) for curve in reversed(panel.curves)]
     label = f"{panel.metric} over steps, {count(len(panel.curves), 'run')}"
     thin = None if bands else "thin"
-    return element("figure", heading, picture(frame.axes(x_label="step"), *curves, label=label, class_=thin))
+    return element(
+        "figure", heading, picture(frame.axes(x_label="step", x_whole=True), *curves, label=label, class_=thin)
+    )
 
 
 def _about(panel: Panel) -> str:
@@ -111,5 +113,8 @@ def swatch(run: ReportedRun) -> Markup:
 
 def legend(runs: Sequence[ReportedRun]) -> Markup:
     """List the keys of the curves; each can be reached with the keyboard and lights its run up."""
-    keys = [element("li", swatch(run), " ", run.name, data_run=run.id, tabindex="0") for run in runs]
+    keys = [
+        element("li", swatch(run), f" {run.name}{f' ({run.state})' if run.live else ''}", data_run=run.id, tabindex="0")
+        for run in runs
+    ]
     return element("ul", joined(*keys), class_="legend")

@@ -32,11 +32,11 @@ def draw_effect(effect: Effect, metric: str, runs: Mapping[str, ReportedRun]) ->
     if x is None or y is None:
         return element("figure", heading, element("p", "No finite value to draw.", class_="none"))
     frame = Frame(x, y, _HEIGHT)
-    dots = _dots(effect, places, frame, runs)
+    whole = all(isinstance(value, int) for value, _, _ in effect.points)
+    axes = frame.axes(x_label=effect.field, x_names=names, x_whole=whole)
     label = f"best {metric} of each run against {effect.field}"
-    return element(
-        "figure", heading, picture(frame.axes(x_label=effect.field, x_names=names), *dots, label=label, height=_HEIGHT)
-    )
+    dots = _dots(effect, places, frame, runs)
+    return element("figure", heading, picture(axes, *dots, label=label, height=_HEIGHT))
 
 
 def say_figure(effect: Effect) -> str:

@@ -32,8 +32,11 @@ class Frame:
         """Return the x in the picture of a share of the axis."""
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
-    def axes(self, *, x_label: str, x_names: Sequence[str] | None = None) -> Markup:
-        """Draw grid, ticks and labels; ``x_names`` name the places 0, 1, ... of categories instead of numbers."""
+    def axes(self, *, x_label: str, x_names: Sequence[str] | None = None, x_whole: bool = False) -> Markup:
+        """Draw grid, ticks and labels.
+
+        ``x_names`` name the places 0, 1, ... of categories; ``x_whole`` says that only whole numbers make sense.
+        """
         bottom = self.height - BOTTOM
         parts = [element("path", class_="frame", d=f"M{LEFT} {TOP}V{bottom}H{WIDTH - RIGHT}")]
         for tick in self.y.ticks():
@@ -42,7 +45,8 @@ class Frame:
             y = bottom - share * (bottom - TOP)
             parts.append(element("path", class_="grid", d=f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}"))
             parts.append(text(LEFT - 5, y + 3.5, tick_label(tick), anchor="end"))
-        marks = [(tick, tick_label(tick)) for tick in self.x.ticks()] if x_names is None else list(enumerate(x_names))
+        ticks = [tick for tick in self.x.ticks() if not x_whole or tick.is_integer()]
+        marks = [(tick, tick_label(tick)) for tick in ticks] if x_names is None else list(enumerate(x_names))
         for value, label in marks:
             share = self.x.place(value)
             assert share is not None

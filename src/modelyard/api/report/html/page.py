@@ -79,9 +79,10 @@ def _curves(report: Report, runs: Mapping[str, ReportedRun]) -> Markup | None:
     hidden = len(report.runs) - len(drawn)
     note = f"Curves of the {len(drawn)} best runs, {drawn[0].name} to {drawn[-1].name}; {hidden} are left out."
     panels = [draw_panel(panel, runs) for panel in report.panels]
+    curved = {curve.run_id for panel in report.panels for curve in panel.curves}
     return joined(
         element("p", note, class_="note") if hidden else None,
-        legend(drawn),
+        legend([run for run in drawn if run.id in curved]),
         element("div", *panels, class_="panels"),
     )
 
