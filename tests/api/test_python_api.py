@@ -46,6 +46,17 @@ def test_train_a_sweep_and_look_at_it(engine: Any, sweep: dict[str, Any], home: 
         assert [line.name for line in experiment.compare().config] == ["optimizer.learning_rate"]
 
 
+def test_a_report_from_a_script(engine: Any, sweep: dict[str, Any], home: Path, tmp_path: Path) -> None:
+    with train(sweep, home=home) as experiment:
+        found = experiment.report(tmp_path / "digits.html", metrics=["val_loss"])
+        assert (found.metric, found.runs[0].name) == ("val_loss", "digits-2")
+        assert "digits-2" in (tmp_path / "digits.html").read_text()
+        (tmp_path / "notes.html").write_text("mine")
+        with pytest.raises(UserError, match="is not a report"):
+            experiment.report(tmp_path / "notes.html")
+        experiment.report(tmp_path / "notes.html", force=True)
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -144,17 +144,6 @@ def _resume() -> Any:
     return Resume()
 
 
-@pytest.mark.covers("runs compare", "runs compare --json")
-def test_compare_shows_what_differs(trained: Any) -> None:
-    lines = [line.split() for line in trained("runs", "compare", "digits-1", "digits-2").out.splitlines()]
-    assert ["optimizer.learning_rate", "0.01", "0.02"] in lines
-    assert ["val_accuracy", "0.2", "0.4*"] in lines
-    assert not any(line[0] == "seed" for line in lines if line)
-    document = trained("runs", "compare", "digits", "--json").json
-    assert document["config"] == {"optimizer.learning_rate": [0.01, 0.02]}
-    assert "at least two runs" in trained.fails(2, "runs", "compare", "digits-1")
-
-
 @pytest.mark.covers("runs logs", "runs logs --lines", "runs logs --times", "runs logs --json")
 def test_logs(trained: Any) -> None:
     assert trained("runs", "logs", "digits-1").out.splitlines()[-1] == "epoch 2 done"

@@ -1,11 +1,11 @@
 """Puts runs side by side: where their configs differ, and what they reached."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from modelyard.api.results import Result, is_judged, lower_is_better, metric_names, results
 from modelyard.api.tuned import tuned_fields
-from modelyard.domain.parts.metrics import better_mode
 from modelyard.domain.query import Value, flatten
 from modelyard.domain.run import Run
 from modelyard.store import Store
@@ -22,41 +22,62 @@ class Line:
 
 
 @dataclass(frozen=True)
+class MetricLine(Line):
+    """The final values of one metric, and the best ones with where they were reached."""
+
+    results: tuple[Result | None, ...] = ()
+    lowest: bool = False
+    """Whether less is better."""
+
+    @property
+    def top(self) -> float | None:
+        """The best value of all runs."""
+        bests = [result.best for result in self.results if result is not None and result.best is not None]
+        return (min if self.lowest else max)(bests, default=None)
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Runs side by side."""
 
     runs: tuple[Run, ...]
     config: tuple[Line, ...]
     """Fields that are not the same in all runs."""
-    metrics: tuple[Line, ...]
-    """Last values."""
+    metrics: tuple[MetricLine, ...]
+    """Final values."""
 
 
 def compare(store: Store, runs: Sequence[Run]) -> Comparison:
-    """Compare the configs (with what they were tuned to) and the metrics' last values of runs."""
-    tuned = tuned_fields(store, runs)
-    configs = [flatten(json.loads(run.spec_json)) | tuned.get(run.id, {}) for run in runs]
-    paths = list(dict.fromkeys(path for config in configs for path in config))
-    lines = [Line(path, tuple(config.get(path) for config in configs)) for path in paths]
-    names = sorted({name for run in runs for name in run.summary}, key=_metric_order)
+    """Compare the configs (with what they were tuned to) and the metrics of runs.
+
+    The number of queries grows with the metrics, not with the runs.
+    """
     return Comparison(
         runs=tuple(runs),
-        config=tuple(line for line in lines if any(value != line.values[0] for value in line.values)),
-        metrics=tuple(_metric_line(name, runs) for name in names),
+        config=differing(configs(store, runs)),
+        metrics=tuple(_metric_line(store, name, runs) for name in metric_names(runs)),
     )
 
 
-def _metric_line(name: str, runs: Sequence[Run]) -> Line:
+def configs(store: Store, runs: Sequence[Run]) -> list[Mapping[str, Value]]:
+    """Return the config of each run by dotted path, with what it was tuned to. One query."""
+    tuned = tuned_fields(store, runs)
+    return [flatten(json.loads(run.spec_json)) | tuned.get(run.id, {}) for run in runs]
+
+
+def differing(found: Sequence[Mapping[str, Value]]) -> tuple[Line, ...]:
+    """Return the fields that are not the same in all configs."""
+    paths = list(dict.fromkeys(path for config in found for path in config))
+    lines = [Line(path, tuple(config.get(path) for config in found)) for path in paths]
+    return tuple(line for line in lines if any(value != line.values[0] for value in line.values))
+
+
+def _metric_line(store: Store, name: str, runs: Sequence[Run]) -> MetricLine:
+    lowest = lower_is_better(name, runs)
+    reached = results(store, runs, name)
     values = tuple(run.summary.get(name) for run in runs)
     known = [(value, index) for index, value in enumerate(values) if value is not None and value == value]  # noqa: PLR0124
     best = None
-    if len(known) > 1 and name.startswith(("val_", "test_", "train_loss")):
-        best = (min if better_mode(name) == "min" else max)(known, key=lambda item: item[0])[1]
-    return Line(name, values, best)
-
-
-def _metric_order(name: str) -> tuple[int, str]:
-    for place, prefix in enumerate(("test_", "val_", "train_")):
-        if name.startswith(prefix):
-            return place, name
-    return 3, name
+    if len(known) > 1 and is_judged(name):
+        best = (min if lowest else max)(known, key=lambda item: item[0])[1]
+    return MetricLine(name, values, best, tuple(reached.get(run.id) for run in runs), lowest)

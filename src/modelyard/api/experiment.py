@@ -11,6 +11,7 @@ from modelyard.api.edits import apply_sweep_edits
 from modelyard.api.export import Format, choose_format, export_metrics
 from modelyard.api.notebook import NotebookView, in_notebook
 from modelyard.api.operations import DEFAULT_TIMEOUT, Outcome, request, settle
+from modelyard.api.report import Report, collect_report, report_html, write_report
 from modelyard.api.run import Run
 from modelyard.api.selection import select_runs
 from modelyard.api.sweepfile import expand_at, read_sweep, sweep_from_mapping
@@ -150,6 +151,19 @@ class Experiment:
         runs = self._store.runs.list(experiment_id=self.id)
         chosen = choose_format(Path(path), None if kind is None else Format(kind))
         return export_metrics(self._store, runs, Path(path), chosen, force=force)
+
+    def report(self, path: Path | str, *, metrics: Sequence[str] = (), force: bool = False) -> Report:
+        """Write an HTML page about it, and return what the page says; ``metrics`` rank the runs and are drawn.
+
+        Raises ``NotFoundError`` for a metric that no run has, ``UserError`` if ``path`` is a file that is no report and
+        ``force`` is not set.
+        """
+        settle(self._store)
+        record = self._store.experiments.get(self.id)
+        runs = self._store.runs.list(experiment_id=self.id)
+        found = collect_report(self._store, runs, experiments=[record], metrics=metrics)
+        write_report(report_html(found), Path(path), force=force)
+        return found
 
     def delete(self) -> None:
         """Delete it with all its runs. Raises ``ConflictError`` while one is in training."""

@@ -32,6 +32,7 @@ class Root(LazyGroup):
         "clone": Entry("modelyard.cli.clone:clone", "Start a new run from an existing one, with edits."),
         "delete": Entry("modelyard.cli.delete:delete", "Delete runs, or experiments with all their runs."),
         "runs": Entry("modelyard.cli.runs:app", "List, compare, read and export runs."),
+        "report": Entry("modelyard.cli.report:report", "Write one HTML page about experiments or runs, with charts."),
         "experiments": Entry("modelyard.cli.experiments:app", "List, show and delete experiments."),
         "checkpoints": Entry("modelyard.cli.checkpoints:app", "List, show and export checkpoints."),
         "datasets": Entry("modelyard.cli.datasets:app", "Look at data before training on it."),

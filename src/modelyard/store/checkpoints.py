@@ -34,6 +34,12 @@ class Checkpoints:
         with self._database.read() as connection:
             return get_checkpoint(connection, ref)
 
+    def named(self, ids: Collection[str]) -> dict[str, Checkpoint]:
+        """Return those of these checkpoints that exist, by id; also what only a clone still holds. One query."""
+        with self._database.read() as connection:
+            found = _fetch(connection, checkpoints.c.id.in_(ids))
+        return {checkpoint.id: checkpoint for checkpoint in reversed(found)}  # who saved it comes before who borrowed
+
     def find(self, run_id: str, which: Literal["last", "best"] | int) -> Checkpoint:
         """Return a run's checkpoint by tag, or the newest one of a step. Raises ``NotFoundError``."""
         found = self.list(run_id)

@@ -4,7 +4,7 @@ Numbers are given under the one write lock (see ``database``), which is held unt
 that has seen number n will never find a smaller one that it has not seen.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select
@@ -71,6 +71,14 @@ class Events:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return [_to_event(row) for row in rows]
+
+    def history(self, experiment_ids: Collection[str], types: Collection[str], *, limit: int) -> list[Event]:
+        """Return the newest ``limit`` events of these types in some experiments, in order. One query."""
+        matching = events.c.experiment_id.in_(experiment_ids) & events.c.type.in_(types)
+        query = select(events).where(matching).order_by(events.c.seq.desc()).limit(limit)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [_to_event(row) for row in reversed(rows)]
 
     def last_seq(self) -> int:
         """Return the newest sequence number, 0 for an empty feed."""

@@ -69,6 +69,12 @@ class Runs:
         with self._database.read() as connection:
             return fetch(connection, *conditions, newest=limit)
 
+    def names(self, run_ids: Collection[str]) -> dict[str, str]:
+        """Return the names of those of these runs that exist. One query."""
+        query = select(runs.c.id, runs.c.name).where(runs.c.id.in_(run_ids))
+        with self._database.read() as connection:
+            return {row.id: row.name for row in connection.execute(query)}
+
     def priorities(self, run_ids: Collection[str]) -> dict[str, int]:
         """Return the present priority of each of these runs."""
         query = select(runs.c.id, runs.c.priority).where(runs.c.id.in_(run_ids))

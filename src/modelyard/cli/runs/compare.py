@@ -1,16 +1,26 @@
 """``modelyard runs compare``."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from modelyard.api.comparison import Line
+from modelyard.api.comparison import Comparison, MetricLine
 from modelyard.api.comparison import compare as compare_runs
-from modelyard.api.targets import find_runs
-from modelyard.cli.completion import complete_targets
+from modelyard.api.report import check_writable, report_html, write_report
+from modelyard.api.results import check_metric, choose_metric, ranked
+from modelyard.api.targets import Target, find_target
+from modelyard.cli.chart import MARKS
+from modelyard.cli.completion import complete_runs, complete_targets
 from modelyard.cli.context import Json, open_home
-from modelyard.cli.output import config_value, console, number, plain, print_json, state_text, table, text
+from modelyard.cli.output import console, plain, print_json
+from modelyard.cli.report import collect_targets, say_written
+from modelyard.cli.runs.compare_tables import below_each_other, beside_each_other
+from modelyard.cli.runs.curves import metric_chart
 from modelyard.domain.errors import UserError
+from modelyard.domain.run import Run
+from modelyard.store import Store
 
 
 def compare(
@@ -22,35 +32,87 @@ def compare(
             metavar="RUN...", help="Runs or experiments.", show_default=False, autocompletion=complete_targets
         ),
     ],
+    metric: Annotated[
+        str | None, typer.Option("--metric", "-m", help="Rank by this metric, and draw its curves over each other.")
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base", metavar="RUN", help="Say where configs differ from this run's.", autocompletion=complete_runs
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="Of more than eight runs, show so many of the best.")
+    ] = 20,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the report on just these runs.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --html: overwrite a file that is no report.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Put runs side by side: the config fields that differ, and the last value of every metric."""
+    """Put runs side by side: the config fields that differ, final and best values, and how far each is from the best.
+
+    More runs than fit beside each other are listed below each other, the best first.
+    """
+    if html is not None:
+        check_writable(html, force=force)
     with open_home(ctx) as store:
-        runs = find_runs(store, targets)
+        found = [find_target(store, ref) for ref in targets]
+        if base is not None:
+            found.insert(0, Target(base, (store.runs.get(base),), None))
+        runs = list({run.id: run for target in found for run in target.runs}.values())
         if len(runs) < 2:
             raise UserError("name at least two runs to compare, or an experiment that has them")
+        by = check_metric(metric, runs) if metric is not None else choose_metric(runs)
         comparison = compare_runs(store, runs)
+        chart = [] if metric is None or as_json else _chart(store, comparison, metric)
+        report = None if html is None else collect_targets(store, found, metrics=[metric] if metric else [])
+    if report is not None and html is not None:
+        write_report(report_html(report), html, force=force)
     if as_json:
-        print_json(
-            {
-                "runs": [{"id": run.id, "name": run.name, "state": run.state.value} for run in runs],
-                "config": {line.name: plain(line.values) for line in comparison.config},
-                "metrics": {line.name: plain(line.values) for line in comparison.metrics},
-            }
-        )
+        print_json(_document(comparison, by=by, base=None if base is None else runs[0]))
         return
-    grid = table("", *(text(run.name) for run in runs))
-    grid.add_row("state", *(state_text(run) for run in runs))
-    for line in comparison.config:
-        grid.add_row(text(line.name), *(text(config_value(value)) for value in line.values))
-    if not comparison.config:
-        grid.add_row("[dim]configs are equal[/]")
-    grid.add_section()
-    for line in comparison.metrics:
-        grid.add_row(text(line.name), *_values(line))
-    console().print(grid)
+    out = console()
+    grid = beside_each_other(comparison, out.width, by=by, based=base is not None)
+    if grid is None:
+        below = below_each_other(comparison, out.width, by=by, limit=limit, based=base is not None)
+        out.print(below.grid)
+        if below.hidden:
+            typer.echo(below.hidden)
+    else:
+        out.print(grid)
+    if chart:
+        typer.echo("\n" + "\n".join(chart))
+    if report is not None and html is not None:
+        say_written(report, html)
 
 
-def _values(line: Line) -> list[Any]:
-    cells = [number(value) if isinstance(value, float) else config_value(value) for value in line.values]
-    return [f"[bold green]{cell}*[/]" if index == line.best else cell for index, cell in enumerate(cells)]
+def _chart(store: Store, comparison: Comparison, metric: str) -> list[str]:
+    """Draw the best runs that have the metric, as many as there are marks."""
+    (line,) = [line for line in comparison.metrics if line.name == metric]
+    results = {run.id: found for run, found in zip(comparison.runs, line.results, strict=True) if found is not None}
+    known = ranked([run for run in comparison.runs if run.id in results], results, lowest=line.lowest)
+    lines = metric_chart(store, known[: len(MARKS)], metric)
+    hidden = len(known) - len(MARKS)
+    return lines + ([f"the {len(MARKS)} best runs are drawn, {hidden} are not"] if hidden > 0 else [])
+
+
+def _document(comparison: Comparison, *, by: str | None, base: Run | None) -> dict[str, Any]:
+    return {
+        "runs": [{"id": run.id, "name": run.name, "state": run.state.value} for run in comparison.runs],
+        "base": None if base is None else base.name,
+        "metric": by,
+        "config": {line.name: plain(line.values) for line in comparison.config},
+        "metrics": {line.name: plain(line.values) for line in comparison.metrics},
+        "best": {line.name: _bests(line) for line in comparison.metrics if line.top is not None},
+    }
+
+
+def _bests(line: MetricLine) -> Sequence[dict[str, Any] | None]:
+    return [
+        None
+        if found is None or found.best is None
+        else {"value": found.best, "step": found.best_step, "epoch": found.best_epoch}
+        for found in line.results
+    ]

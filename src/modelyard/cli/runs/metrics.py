@@ -1,6 +1,5 @@
 """``modelyard runs metrics``."""
 
-import shutil
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -8,10 +7,10 @@ import typer
 
 from modelyard.api.sparkline import sparkline
 from modelyard.api.targets import find_runs
-from modelyard.cli.chart import Curve, draw
 from modelyard.cli.completion import complete_targets
 from modelyard.cli.context import Json, open_home
 from modelyard.cli.output import console, number, plain, print_json, table, text
+from modelyard.cli.runs.curves import metric_chart
 from modelyard.domain.errors import NotFoundError
 from modelyard.domain.run import Run
 from modelyard.domain.validation import nearest
@@ -49,11 +48,7 @@ def metrics(
         elif name is None:
             _list(store, runs, names)
         else:
-            columns = width or shutil.get_terminal_size().columns
-            charts = store.metrics.chart([run.id for run in runs], name, buckets=columns * 2)
-            curves = [Curve(run.name, charts[run.id].steps.tolist(), charts[run.id].mean.tolist()) for run in runs]
-            typer.echo(name)
-            typer.echo("\n".join(draw(curves, width=columns, height=height)))
+            typer.echo("\n".join(metric_chart(store, runs, name, width=width, height=height)))
 
 
 def _runs_with(runs: Sequence[Run], names: dict[str, list[str]], name: str) -> list[Run]:

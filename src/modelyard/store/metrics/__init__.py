@@ -2,6 +2,6 @@
 
 from modelyard.store.metrics.appending import append, rewind, seal
 from modelyard.store.metrics.reading import Metrics
-from modelyard.store.metrics.series import ChartSeries, Series
+from modelyard.store.metrics.series import ChartSeries, Extreme, Series
 
-__all__ = ["ChartSeries", "Metrics", "Series", "append", "rewind", "seal"]
+__all__ = ["ChartSeries", "Extreme", "Metrics", "Series", "append", "rewind", "seal"]

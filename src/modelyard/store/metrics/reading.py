@@ -10,7 +10,8 @@ from modelyard.store.database import Database
 from modelyard.store.metrics import appending, rows
 from modelyard.store.metrics.chart import chart
 from modelyard.store.metrics.effective import effective
-from modelyard.store.metrics.series import ChartSeries, Series
+from modelyard.store.metrics.extremes import extremes
+from modelyard.store.metrics.series import ChartSeries, Extreme, Series
 from modelyard.store.metrics.state import SeriesState, load
 from modelyard.store.schema import runs
 
@@ -68,6 +69,14 @@ class Metrics:
         """
         with self._database.read() as connection:
             return chart(connection, run_ids, name, buckets=max(1, buckets), first_step=first_step, last_step=last_step)
+
+    def extremes(self, run_ids: Sequence[str], name: str, *, lowest: bool) -> dict[str, Extreme]:
+        """Return for each run its lowest (else highest) finite value that counts, and the first step that has it.
+
+        Runs that are not there or have no finite value of the metric are left out.
+        """
+        with self._database.read() as connection:
+            return extremes(connection, run_ids, name, lowest=lowest)
 
     def seal(self, run_id: str) -> None:
         """Pack every point of a run into chunks; it may go on logging. Raises ``NotFoundError``."""

@@ -42,3 +42,12 @@ class ChartSeries:
 
     def __len__(self) -> int:
         return len(self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extreme:
+    """The lowest or highest value of a history."""
+
+    step: int
+    """The first step that has it."""
+    value: float
