@@ -15,6 +15,7 @@ from modelyard.domain.parts.optimizers import AdamW, OptimizerConfig
 from modelyard.domain.parts.schedules import Constant, ScheduleConfig
 from modelyard.domain.parts.training import TrainingConfig
 from modelyard.domain.search import SearchConfig
+from modelyard.domain.search_checks import check_search
 from modelyard.domain.validation import nearest
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -87,6 +88,11 @@ class SweepSpec(Config):
                 "starting with a letter or digit"
             )
         return value
+
+    @model_validator(mode="after")
+    def _search_fits_run(self) -> Self:
+        check_search(self.search, self.run.metrics, self.run.training.epochs)
+        return self
 
     @property
     def hash(self) -> str:
