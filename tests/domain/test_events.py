@@ -12,6 +12,7 @@ from modelyard.domain.control import ControlOp, ControlRecord, Pause, Resume, Sa
 from modelyard.domain.events import PAYLOAD_ADAPTER, EventPayload
 from modelyard.domain.introspection import alternatives, configs
 from modelyard.domain.run import Reason, ReasonCode, RunState
+from modelyard.domain.search_log import Decision, DecisionKind
 
 OPS: list[ControlOp] = [Pause(), Resume(), Stop(), Save(), Tune(learning_rate=0.1), SetPriority(priority=3)]
 
@@ -23,6 +24,14 @@ _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     RunState: st.sampled_from(RunState),
     Reason: st.builds(Reason, code=st.sampled_from(ReasonCode), message=st.text()),
     type(None): st.none(),
+    Decision: st.builds(
+        Decision,
+        kind=st.sampled_from(DecisionKind),
+        trial=st.integers(1, 9) | st.none(),
+        epoch=st.integers(0, 9),
+        until=st.integers(0, 9),
+        reason=st.text(),
+    ),
 }
 
 

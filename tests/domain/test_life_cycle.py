@@ -30,6 +30,7 @@ ALLOWED = {
     (S.QUEUED, S.FAILED),  # retries used up
     (S.RUNNING, S.COMPLETED),
     (S.RUNNING, S.PAUSING),
+    (S.RUNNING, S.PAUSED),  # at a rung of its search
     (S.RUNNING, S.STOPPING),
     (S.RUNNING, S.FAILED),
     (S.RUNNING, S.QUEUED),  # lease lost
@@ -98,6 +99,9 @@ def test_a_run_parses_its_own_snapshot_of_the_config() -> None:
         parent_id=None,
         warm_start=None,
         inherit_optimizer=False,
+        forked=False,
+        trial=None,
+        until_epoch=None,
         priority=0,
         attempt=0,
         step=0,

@@ -319,9 +319,9 @@ def test_a_state_is_left_only_the_allowed_way(store, claim):
     def pause():
         with store.write(lease) as write:
             write.lines(["lost with the transaction"])
-            write.transition(S.PAUSED, DONE)
+            write.transition(S.STOPPED, DONE)
 
-    with pytest.raises(ConflictError, match="cannot become paused"):
+    with pytest.raises(ConflictError, match="cannot become stopped"):
         pause()
     assert store.runs.get(run.id).state is S.RUNNING
     assert store.logs.read(run.id) == []

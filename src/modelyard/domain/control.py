@@ -33,6 +33,8 @@ class Stop(Config):
     """Save a checkpoint at the next step boundary and end the run."""
 
     kind: Literal["stop"] = "stop"
+    reason: str | None = None
+    """Why, if a search asks for it and not a person."""
 
 
 class Tune(Config):

@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter
 from modelyard.domain.base import Config
 from modelyard.domain.control import ControlOp
 from modelyard.domain.run import Reason, RunState
+from modelyard.domain.search_log import Decision
 
 
 class ExperimentCreated(Config):
@@ -68,6 +69,13 @@ class ExecutionChanged(Config):
     stack_gain: float | None
     """How many times as fast as taking turns, if that was measured."""
     reason: str
+
+
+class SearchDecided(Config):
+    """A search decided about one of its trials."""
+
+    type: Literal["search.decided"] = "search.decided"
+    decision: Decision
 
 
 class RunDeleted(Config):
@@ -139,6 +147,7 @@ EventPayload = Annotated[
     | RunStateChanged
     | AttemptStarted
     | ExecutionChanged
+    | SearchDecided
     | RunDeleted
     | ControlRequested
     | ControlAcknowledged

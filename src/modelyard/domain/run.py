@@ -48,6 +48,12 @@ class ReasonCode(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     BAD_INPUT = "bad_input"
     STORAGE_FULL = "storage_full"
+    RUNG = "rung"
+    """It waits for the search that made it."""
+    PROMOTED = "promoted"
+    """The search lets it train on."""
+    SEARCH = "search"
+    """The search ended it."""
     ERROR = "error"
 
 
@@ -64,7 +70,7 @@ _S = RunState
 
 TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     _S.QUEUED: frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.FAILED}),
-    _S.RUNNING: frozenset({_S.COMPLETED, _S.PAUSING, _S.STOPPING, _S.FAILED, _S.QUEUED}),
+    _S.RUNNING: frozenset({_S.COMPLETED, _S.PAUSING, _S.PAUSED, _S.STOPPING, _S.FAILED, _S.QUEUED}),
     _S.PAUSING: frozenset({_S.PAUSED, _S.STOPPING, _S.COMPLETED, _S.FAILED}),
     _S.STOPPING: frozenset({_S.STOPPED, _S.COMPLETED, _S.FAILED}),
     _S.PAUSED: frozenset({_S.QUEUED, _S.STOPPED}),
@@ -118,6 +124,12 @@ class Run:
     """Checkpoint id whose weights the run starts from."""
     inherit_optimizer: bool
     """Whether the optimizer state of ``warm_start`` is taken over too."""
+    forked: bool
+    """Whether it goes on from ``warm_start`` with all of its state, position included."""
+    trial: int | None
+    """Its number in the search that made it."""
+    until_epoch: int | None
+    """Where it pauses by itself for the search to decide; None trains to its end."""
     priority: int
     attempt: int
     """Number of the newest attempt; 0 before the first claim."""
@@ -142,6 +154,11 @@ class Run:
     def why(self) -> str:
         """What to tell people about its state, on one line."""
         return " ".join((self.notice or self.reason.message).split())
+
+    @property
+    def waits_for_search(self) -> bool:
+        """Whether it is paused at a rung of its search, and not by a person."""
+        return self.state is RunState.PAUSED and self.reason.code is ReasonCode.RUNG
 
     @property
     def how(self) -> str:

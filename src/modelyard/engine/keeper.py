@@ -86,6 +86,23 @@ class Keeper:
         session: dict[str, Any] = loaded.state["session"]
         return session
 
+    def fork(self, loaded: LoadedCheckpoint) -> dict[str, Any]:
+        """Go on from another run's checkpoint as that run would, but with this run's hyperparameters.
+
+        Returns the session's part of the state. Raises ``ConfigError`` if the two cannot share a state.
+        """
+        learner = self.learner
+        if loaded.state is None:
+            raise ConfigError("fork: this checkpoint has weights only; a fork needs one that training can go on from")
+        _check_fits(learner.weights(learner.model), loaded.training_weights)
+        if (learner.average is None) != (loaded.state["learner"]["averaged_steps"] is None):
+            raise ConfigError("fork: training.ema must be on, or off, as in the parent")
+        learner.check_inherits(loaded.state["learner"]["optimizer"], loaded.index["spec"]["optimizer"]["name"], "fork")
+        own = learner.optimizer.state_dict()["param_groups"]
+        session = self.restore(loaded)
+        learner.keep_hyperparameters(own)
+        return session
+
     def warm_start(self, loaded: LoadedCheckpoint, *, inherit_optimizer: bool) -> None:
         """Start from another run's weights, and from its optimizer's state if asked for."""
         learner = self.learner
@@ -95,11 +112,7 @@ class Keeper:
             if loaded.state is None:
                 raise ConfigError("inherit_optimizer: this checkpoint has weights only; choose the last one instead")
             parent = loaded.index["spec"]["optimizer"]["name"]
-            if parent != learner.spec.optimizer.name:
-                raise ConfigError(
-                    f"inherit_optimizer: the parent trained with {parent}, this run with "
-                    f"{learner.spec.optimizer.name}; leave inherit_optimizer out"
-                )
+            learner.check_inherits(loaded.state["learner"]["optimizer"], parent, "inherit_optimizer")
             learner.inherit_optimizer(loaded.state["learner"]["optimizer"])
 
     def _weight_files(self) -> dict[str, BlobRef]:

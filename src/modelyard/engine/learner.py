@@ -320,17 +320,30 @@ class Learner:
             self.average.module.load_state_dict(dict(weights))
 
     def inherit_optimizer(self, state: dict[str, Any]) -> None:
-        """Take over another run's optimizer state. The learning rate stays this run's: every step sets it anew.
+        """Take over another run's optimizer state. The learning rate stays this run's: every step sets it anew."""
+        self.optimizer.load_state_dict({**state, "param_groups": self.optimizer.state_dict()["param_groups"]})
 
-        Raises ``ConfigError`` if the parameters are grouped in another way.
+    def check_inherits(self, state: dict[str, Any], name: str, what: str) -> None:
+        """Raise ``ConfigError`` if the state of an optimizer called ``name`` does not fit this one; ``what`` wants it.
+
+        That is another optimizer, or other parameters in its groups.
         """
-        own = self.optimizer.state_dict()["param_groups"]
-        if [group["params"] for group in own] != [group["params"] for group in state["param_groups"]]:
+        own = self.spec.optimizer.name
+        if name != own:
+            raise ConfigError(f"{what}: the parent trained with {name}, this run with {own}; leave {what} out")
+        groups = self.optimizer.state_dict()["param_groups"]
+        if [group["params"] for group in groups] != [group["params"] for group in state["param_groups"]]:
             raise ConfigError(
-                "inherit_optimizer: the parent trained other parameters or decayed others; "
-                "keep optimizer.decay_norm_and_bias and the frozen layers as they were, or leave inherit_optimizer out"
+                f"{what}: the parent trained other parameters or decayed others; "
+                f"keep optimizer.decay_norm_and_bias and the frozen layers as they were, or leave {what} out"
             )
-        self.optimizer.load_state_dict({**state, "param_groups": own})
+
+    def keep_hyperparameters(self, groups: list[dict[str, Any]]) -> None:
+        """After ``load`` of another run's state: go by this run's own config; ``groups`` are those of its optimizer."""
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "param_groups": groups})
+        self.learning_rate = self.spec.optimizer.learning_rate
+        self.weight_decay = self.spec.optimizer.weight_decay
+        self.progress.set_epochs(self._config.epochs)
 
     def check_finite(self) -> None:
         """Raise ``NonFiniteLossError`` if a weight became NaN or infinite, so that no such checkpoint is ever saved."""

@@ -61,7 +61,10 @@ class Opener:
             session.load_state(keeper.restore(loaded))
         elif run.warm_start is not None:
             source = self._files.load(self._store.checkpoints.get(run.warm_start))
-            keeper.warm_start(source, inherit_optimizer=run.inherit_optimizer)
+            if run.forked:
+                session.load_state(keeper.fork(source))
+            else:
+                keeper.warm_start(source, inherit_optimizer=run.inherit_optimizer)
         session.replay(self._store.controls.history(run.id))
         learner = keeper.learner
         with self._store.write(lease) as write:

@@ -32,11 +32,15 @@ class Progress:
     """Epochs that were done at the last validation."""
     stopped_early: bool = False
     tested: bool = False
+    until_epoch: int | None = None
+    """Where the run pauses by itself: a rung of its search. Not part of the state, since the search may raise it."""
 
     def next_unit(self) -> Unit:
         """Return what comes next."""
         if self._validation_due():
             return Unit.VALIDATE
+        if self.at_rung:
+            return Unit.DONE
         if not self.trained:
             return Unit.TRAIN
         if self.has_test and not self.tested:
@@ -64,7 +68,7 @@ class Progress:
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "until_epoch"}
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over what ``state`` returned; whether there are validation and test data stays as it is."""
@@ -76,7 +80,18 @@ class Progress:
         """Whether only evaluations are left."""
         return self.stopped_early or (self.step_in_epoch == 0 and self.epoch >= self.epochs)
 
+    @property
+    def at_rung(self) -> bool:
+        """Whether the run is where it pauses for its search."""
+        reached = self.until_epoch is not None and self.epoch >= self.until_epoch
+        return reached and not self.step_in_epoch and not self.trained
+
+    @property
+    def validates_by_config(self) -> bool:
+        """Whether the config asks for a validation after this epoch, search or not."""
+        return self.epoch % self.evaluate_every == 0 or self.epoch >= self.epochs
+
     def _validation_due(self) -> bool:
         if not self.has_validation or self.step_in_epoch or self.epoch == self.validated_epochs:
             return False
-        return self.epoch % self.evaluate_every == 0 or self.epoch >= self.epochs
+        return self.validates_by_config or self.at_rung

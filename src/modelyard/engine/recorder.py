@@ -1,6 +1,8 @@
 """Collects what a run says (metrics, log lines, artifacts) and hands it over to be written in one transaction."""
 
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +21,8 @@ class Said:
     lines: list[str] = field(default_factory=list)
     artifacts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Name to step and bytes; the newest of a name counts."""
+    evaluations: dict[int, tuple[int, dict[str, float]]] = field(default_factory=dict)
+    """Epoch to step and validation metrics; those that are not finite are left out."""
 
 
 @dataclass
@@ -40,6 +44,11 @@ class Recorder:
         """Add a JSON artifact; it replaces an older one of the same name."""
         self._said.artifacts[name] = (step, canonical_json(value).encode())
 
+    def evaluation(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        """Add what a validation measured."""
+        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        self._said.evaluations[epoch] = (step, finite)
+
     @property
     def due(self) -> bool:
         """Whether it is time to write."""
@@ -58,4 +67,9 @@ class Recorder:
     def put_back(self, said: Said) -> None:
         """Undo ``take`` after a write that failed."""
         newer = self._said
-        self._said = Said(said.points + newer.points, said.lines + newer.lines, {**said.artifacts, **newer.artifacts})
+        self._said = Said(
+            said.points + newer.points,
+            said.lines + newer.lines,
+            {**said.artifacts, **newer.artifacts},
+            {**said.evaluations, **newer.evaluations},
+        )

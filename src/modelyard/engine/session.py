@@ -16,6 +16,7 @@ from modelyard.engine.early_stopping import MetricWatch
 from modelyard.engine.keeper import Keeper
 from modelyard.engine.learner import StepDone
 from modelyard.engine.progress import Unit
+from modelyard.engine.reasons import asked_for, end_of
 from modelyard.engine.recorder import Recorder
 from modelyard.engine.stopwatch import Stopwatch
 from modelyard.engine.tunes import TuneReplay
@@ -51,6 +52,7 @@ class Session:
         self._keeper = keeper
         config = run.spec.training
         self._config = config
+        self.learner.progress.until_epoch = run.until_epoch
         self._best = MetricWatch(config.checkpoint.mode or better_mode(config.checkpoint.metric))
         self._patience = None
         if config.early_stopping is not None:
@@ -159,16 +161,21 @@ class Session:
         metrics, artifacts = learner.problem.finish_evaluation()
         values = {"loss": learner.evaluation_loss, **metrics}
         prefix = _SPLITS[unit].value
-        self._record_evaluation({f"{prefix}_{name}": value for name, value in values.items()}, prefix, artifacts)
+        values = {f"{prefix}_{name}": value for name, value in values.items()}
+        self._record_evaluation(values, prefix, artifacts)
+        progress = learner.progress
         if unit is Unit.TEST:
-            learner.progress.tested = True
-        else:
-            learner.progress.validated_epochs = learner.progress.epoch
+            progress.tested = True
+            self._metrics.update(values)
+            return
+        progress.validated_epochs = progress.epoch
+        self.recorder.evaluation(progress.epoch, progress.step, values)
+        if progress.validates_by_config:  # one for the search alone must not change what the run comes to
+            self._metrics.update(values)
             self._judge()
 
     def _record_evaluation(self, values: dict[str, float], prefix: str, artifacts: Any) -> None:
         progress = self.learner.progress
-        self._metrics.update(values)
         for name, value in values.items():
             self.recorder.point(name, progress.step, value)
         for name, artifact in artifacts.items():
@@ -238,10 +245,8 @@ class Session:
         self.save(to=RunState.QUEUED, reason=Reason(code=ReasonCode.RELEASED, message=message))
 
     def _finish(self) -> None:
-        early = self.learner.progress.stopped_early
-        code = ReasonCode.EARLY_STOPPED if early else ReasonCode.FINISHED
-        message = "ended early: no further improvement" if early else f"all {self.learner.progress.epochs} epochs done"
-        self.save(to=RunState.COMPLETED, reason=Reason(code=code, message=message))
+        to, reason = end_of(self.learner.progress)
+        self.save(to=to, reason=reason)
 
     # A full disk.
 
@@ -292,6 +297,8 @@ class Session:
                 write.lines(said.lines)
                 for name, (blob, step) in blobs.items():
                     write.artifact(name, blob, step=step)
+                for epoch, (step, metrics) in said.evaluations.items():
+                    write.evaluation(epoch, step=step, metrics=metrics)
                 write.progress(
                     step=progress.step,
                     epoch=progress.epoch,
@@ -320,12 +327,10 @@ class Session:
     def obey(self, record: ControlRecord) -> None:
         """Carry out a pending operation at this step boundary and acknowledge it."""
         op = record.op
-        message = f"asked for by {record.actor}"
-        reason = Reason(code=ReasonCode.USER_REQUEST, message=message)
         if isinstance(op, Pause):
-            self.save(to=RunState.PAUSED, reason=reason, op=record)
+            self.save(to=RunState.PAUSED, reason=asked_for(record), op=record)
         elif isinstance(op, Stop):
-            self.save(to=RunState.STOPPED, reason=reason, op=record)
+            self.save(to=RunState.STOPPED, reason=asked_for(record), op=record)
         elif isinstance(op, Save):
             self.save(op=record)
         elif isinstance(op, Tune):

@@ -32,8 +32,18 @@ class Experiments:
         self._database = database
         self._doorbell = doorbell
 
-    def create(self, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: str) -> Experiment:
-        """Queue all runs of a sweep in one transaction. A name that is taken gets ``.2``, ``.3`` and so on."""
+    def create(
+        self,
+        sweep: SweepSpec,
+        specs: Sequence[RunSpec],
+        *,
+        until_epochs: Sequence[int | None] | None = None,
+        actor: str,
+    ) -> Experiment:
+        """Queue all runs of a sweep in one transaction. A name that is taken gets ``.2``, ``.3`` and so on.
+
+        With ``until_epochs`` they are the first trials of the sweep's search, and each pauses there.
+        """
         if not specs:
             raise UserError(f"experiment {sweep.name} has no runs; check its search")
         sweep_json, sweep_hash = snapshot(sweep)
@@ -47,6 +57,7 @@ class Experiments:
                 "sweep": sweep_json,
                 "sweep_hash": sweep_hash,
                 "last_number": len(specs),
+                "last_trial": 0 if until_epochs is None else len(specs),
                 "created_at": clock.now(),
             }
             key = connection.execute(insert(experiments).values(row).returning(experiments.c.key)).scalar_one()
@@ -57,6 +68,8 @@ class Experiments:
                 new_run(spec, experiment_key=key, project=sweep.project, name=f"{name}-{number}", reason=reason)
                 for number, spec in enumerate(specs, start=1)
             ]
+            for number, until_epoch in enumerate(until_epochs or ()):
+                rows[number] |= {"trial": number + 1, "until_epoch": until_epoch}
             connection.execute(insert(runs), rows)
             eventfeed.append_all(connection, [created_event(row, experiment_id) for row in rows], actor=actor)
             created = _fetch(connection, experiments.c.key == key)[0]
@@ -129,6 +142,9 @@ def new_run(
         "parent_id": None,
         "warm_start": None,
         "inherit_optimizer": False,
+        "forked": False,
+        "trial": None,
+        "until_epoch": None,
         "created_at": now,
         "updated_at": now,
         "fingerprints": "{}",

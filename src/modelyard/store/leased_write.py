@@ -12,12 +12,14 @@ from modelyard.domain.checkpoint import BlobRef, Checkpoint, CheckpointDraft
 from modelyard.domain.errors import FencedError, NotFoundError
 from modelyard.domain.events import AttemptStarted, CheckpointCorrupt, CheckpointSaved, EventPayload, ExecutionChanged
 from modelyard.domain.ports import Point
-from modelyard.domain.run import Lease, Reason, RunState
-from modelyard.store import artifacts, checkpoints, clock, eventfeed, logs, metrics, operations
+from modelyard.domain.run import Lease, Reason, ReasonCode, RunState
+from modelyard.store import artifacts, checkpoints, clock, eventfeed, logs, metrics, operations, searches
 from modelyard.store.database import Database
 from modelyard.store.lifecycle import change_state
 from modelyard.store.run_rows import Current, current
 from modelyard.store.schema import attempts, runs
+
+_ASKED_FOR = {RunState.PAUSING: RunState.PAUSED, RunState.STOPPING: RunState.STOPPED}
 
 
 class LeasedWrite:
@@ -72,6 +74,10 @@ class LeasedWrite:
         if lines:
             logs.append(self._connection, self._run.key, self._lease.attempt, lines, now=clock.now())
 
+    def evaluation(self, epoch: int, *, step: int, metrics: Mapping[str, float]) -> None:
+        """Note what a validation after ``epoch`` epochs measured; done again, it takes the place of the one before."""
+        searches.put_evaluation(self._connection, self._run.key, epoch, step=step, metrics=metrics)
+
     def event(self, payload: EventPayload) -> None:
         """Append an event about the run."""
         run = self._run
@@ -110,7 +116,13 @@ class LeasedWrite:
         operations.reject(self._connection, self._run, op_id, message=message, actor=self._actor)
 
     def transition(self, to: RunState, reason: Reason) -> None:
-        """Change the run's state; leaving the active ones gives the lease back. Raises ``ConflictError``."""
+        """Change the run's state; leaving the active ones gives the lease back. Raises ``ConflictError``.
+
+        A run that would wait for its search, but that somebody asked to pause or stop meanwhile, does that instead.
+        """
+        if reason.code is ReasonCode.RUNG and self._run.state in _ASKED_FOR:
+            to = _ASKED_FOR[self._run.state]
+            reason = Reason(code=ReasonCode.USER_REQUEST, message=f"asked for at epoch {self._run.epoch}")
         self._run = change_state(self._connection, self._run, to, reason, actor=self._actor)
 
     def fingerprints(self, values: Mapping[str, str]) -> Mapping[str, str]:

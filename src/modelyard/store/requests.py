@@ -1,5 +1,7 @@
 """What a user may ask of a run, and what each request does to it at once. All of it inside one write transaction."""
 
+from typing import Any
+
 from sqlalchemy import Connection, update
 
 from modelyard.domain.control import ControlOp, Pause, Resume, Save, SetPriority, Stop, Tune
@@ -50,7 +52,10 @@ def _resume(connection: Connection, run: Current, op: Resume, *, actor: str) -> 
             f"run {run.name} is completed; raise its epochs first: modelyard tune {run.name} --epochs N"
         )
     op_id = operations.open_op(connection, run, op, actor=actor)
-    queued = change_state(connection, run, _S.QUEUED, _reason(op, actor), actor=actor, crashes=0)
+    values: dict[str, Any] = {"crashes": 0}
+    if run.state is not _S.PAUSED or run.reason_code is ReasonCode.RUNG:
+        values["until_epoch"] = None  # the search that made it has no say in it any more
+    queued = change_state(connection, run, _S.QUEUED, _reason(op, actor), actor=actor, **values)
     operations.acknowledge(connection, queued, op_id, applied_step=run.step, actor=actor)
     return op_id
 
@@ -84,4 +89,6 @@ def _set_priority(connection: Connection, run: Current, op: SetPriority, *, acto
 
 
 def _reason(op: ControlOp, actor: str) -> Reason:
+    if isinstance(op, Stop) and op.reason is not None:
+        return Reason(code=ReasonCode.SEARCH, message=op.reason)
     return Reason(code=ReasonCode.USER_REQUEST, message=f"{actor} asked to {op.kind}")

@@ -33,6 +33,8 @@ class Current:
     crashes: int
     worker_id: str | None
     token: int | None
+    reason_code: ReasonCode
+    until_epoch: int | None
 
 
 _CURRENT = select(
@@ -48,6 +50,8 @@ _CURRENT = select(
     runs.c.crashes,
     runs.c.worker_id,
     runs.c.token,
+    runs.c.reason_code,
+    runs.c.until_epoch,
 ).join_from(runs, experiments)
 
 
@@ -86,7 +90,10 @@ def current_where(
 ) -> list[Current]:
     """Return the deciding columns of all runs that fulfil ``conditions``, by default in order of creation."""
     rows = connection.execute(_CURRENT.where(*conditions).order_by(*order_by).limit(limit)).mappings()
-    return [Current(**{**row, "state": RunState(row["state"])}) for row in rows]
+    return [
+        Current(**{**row, "state": RunState(row["state"]), "reason_code": ReasonCode(row["reason_code"])})
+        for row in rows
+    ]
 
 
 def key_of(connection: Connection, run_id: str) -> int:
@@ -122,6 +129,9 @@ def _to_run(row: Row[Any]) -> Run:
         parent_id=row.parent_id,
         warm_start=row.warm_start,
         inherit_optimizer=row.inherit_optimizer,
+        forked=row.forked,
+        trial=row.trial,
+        until_epoch=row.until_epoch,
         priority=row.priority,
         attempt=row.attempt,
         step=row.step,

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,6 +75,7 @@ experiments = Table(
     Column("sweep", Text, nullable=False),
     Column("sweep_hash", Text, nullable=False),
     Column("last_number", Integer, nullable=False),  # the highest run number ever given; numbers are not reused
+    Column("last_trial", Integer, nullable=False, server_default="0"),  # of its search: a missing trial was deleted
     Column("created_at", UtcTime, nullable=False),
     UniqueConstraint("project", "name"),
     sqlite_autoincrement=True,
@@ -114,9 +116,38 @@ runs = Table(
     Column("execution", Text, nullable=False, server_default=""),  # how it trains, or trained last
     Column("stack_size", Integer, nullable=False, server_default="1"),
     Column("stack_gain", Float),  # measured, against taking turns
+    Column("trial", Integer),  # its number in the search that made it
+    Column("until_epoch", Integer),  # where it pauses by itself, for the search to decide about it
+    Column("forked", Boolean, nullable=False, server_default=false()),  # goes on from warm_start with all its state
     UniqueConstraint("project", "name"),
+    Index("ix_runs_trial", "experiment_key", "trial", unique=True),
     Index("ix_runs_queue", "state", "priority", "key"),
     sqlite_autoincrement=True,
+)
+
+# What a search was told, in order: its decisions follow from its config and this.
+search_log = Table(
+    "search_log",
+    metadata,
+    Column(
+        "experiment_key",
+        Key,
+        ForeignKey("experiments.key", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # 1, 2, ... in each experiment
+    Column("entry", Text, nullable=False),
+)
+
+# Every validation in full: series are thinned, and a search must not decide on what is left of them.
+evaluations = Table(
+    "evaluations",
+    metadata,
+    _run(primary_key=True, autoincrement=False),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("step", BigInteger, nullable=False),
+    Column("metrics", Text, nullable=False),
 )
 
 attempts = Table(

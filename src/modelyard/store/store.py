@@ -22,6 +22,7 @@ from modelyard.store.leases import Leases
 from modelyard.store.logs import Logs
 from modelyard.store.metrics import Metrics
 from modelyard.store.runs import Runs
+from modelyard.store.searches import Searches
 
 
 class Store:
@@ -33,6 +34,7 @@ class Store:
         self.doorbell = Doorbell(home.doorbell)
         self.experiments = Experiments(home, database, self.doorbell)
         self.runs = Runs(home, database, self.doorbell)
+        self.searches = Searches(database, self.doorbell)
         self.leases = Leases(database)
         self.controls = Controls(database)
         self.checkpoints = Checkpoints(database)

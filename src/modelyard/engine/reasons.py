@@ -1,0 +1,23 @@
+"""Why a run that trained ends its turn: by itself, or because it was asked to."""
+
+from modelyard.domain.control import ControlRecord, Stop
+from modelyard.domain.run import Reason, ReasonCode, RunState
+from modelyard.engine.progress import Progress
+
+
+def end_of(progress: Progress) -> tuple[RunState, Reason]:
+    """Return what becomes of a run that has nothing to do before somebody decides about it."""
+    if progress.at_rung:
+        message = f"waits at epoch {progress.epoch} for the search"
+        return RunState.PAUSED, Reason(code=ReasonCode.RUNG, message=message)
+    if progress.stopped_early:
+        message = "ended early: no further improvement"
+        return RunState.COMPLETED, Reason(code=ReasonCode.EARLY_STOPPED, message=message)
+    return RunState.COMPLETED, Reason(code=ReasonCode.FINISHED, message=f"all {progress.epochs} epochs done")
+
+
+def asked_for(record: ControlRecord) -> Reason:
+    """Return the reason for what an operation asks for."""
+    if isinstance(record.op, Stop) and record.op.reason is not None:
+        return Reason(code=ReasonCode.SEARCH, message=record.op.reason)
+    return Reason(code=ReasonCode.USER_REQUEST, message=f"asked for by {record.actor}")
