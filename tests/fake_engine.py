@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Self
 
 from modelyard.agent.presence import agent_kind
@@ -19,7 +20,10 @@ STEPS_PER_EPOCH = 10
 
 
 class FakeSupervisor:
-    """Stands in for ``modelyard.agent.supervisor.Supervisor``; a run whose seed is 13 fails in its second epoch."""
+    """Stands in for ``modelyard.agent.supervisor.Supervisor``; a run whose seed is 13 fails in its second epoch.
+
+    A run pauses at its rung, as the engine has it.
+    """
 
     made: list["FakeSupervisor"]
     on_poll: Callable[["FakeSupervisor", int], None] | None = None
@@ -99,6 +103,11 @@ class FakeSupervisor:
                 device="cpu",
                 reason="because",
             )
+            write.progress(
+                step=start.step if start else 0,
+                epoch=start.epoch if start else 0,
+                total_steps=self.epochs[run.id] * STEPS_PER_EPOCH,
+            )
             write.fingerprints({"data": "d" * 64})
             write.lines([f"attempt {lease.attempt} of {run.name} started"])
 
@@ -112,7 +121,9 @@ class FakeSupervisor:
                     self._save(write, run, blob)
                     write.acknowledge(record.id, applied_step=run.step)
                     to = RunState.PAUSED if isinstance(record.op, Pause) else RunState.STOPPED
-                    write.transition(to, Reason(code=ReasonCode.USER_REQUEST, message="as asked"))
+                    by_search = isinstance(record.op, Stop) and record.op.reason
+                    code = ReasonCode.SEARCH if by_search else ReasonCode.USER_REQUEST
+                    write.transition(to, Reason(code=code, message=by_search or "as asked"))
                     del self.leases[run.id]
                     return
                 if isinstance(record.op, Save):
@@ -147,7 +158,15 @@ class FakeSupervisor:
             ]
         )
         write.lines([f"epoch {run.epoch + 1} done"])
-        write.progress(step=steps[-1], epoch=run.epoch + 1, total_steps=total)
+        epoch = run.epoch + 1
+        metrics = {"val_loss": 1 / (1 + steps[-1] * rate), "val_accuracy": min(1.0, steps[-1] * rate)}
+        write.evaluation(epoch, step=steps[-1], metrics=metrics)
+        write.progress(step=steps[-1], epoch=epoch, total_steps=total)
+        if run.until_epoch is not None and epoch >= run.until_epoch:
+            self._save(write, replace(run, step=steps[-1], epoch=epoch), blob)
+            message = f"waits at epoch {epoch} for the search"
+            write.transition(RunState.PAUSED, Reason(code=ReasonCode.RUNG, message=message))
+            del self.leases[run.id]
 
     def _save(self, write: LeasedWrite, run: Run, blob: BlobRef) -> None:
         draft = CheckpointDraft(

@@ -211,6 +211,10 @@ def _referenced(store):
 
 def _row_counts(store):
     """Count the rows of every table that a run owns rows in, by way of foreign keys."""
-    owned = [table for table in schema.metadata.sorted_tables if table.name not in {"runs", "search_log"} and table.foreign_keys]
+    owned = [
+        table
+        for table in schema.metadata.sorted_tables
+        if table.name not in {"runs", "search_log"} and table.foreign_keys
+    ]
     with store.database.read() as connection:
         return {table.name: connection.execute(select(func.count()).select_from(table)).scalar() for table in owned}

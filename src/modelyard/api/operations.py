@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from modelyard.agent.presence import unknown_holders
+from modelyard.api.search import end_search
 from modelyard.api.targets import Target, find_target
 from modelyard.domain.control import ControlOp, ControlRecord, OpStatus, Pause, Resume, SetPriority, Stop, Tune
 from modelyard.domain.errors import ConflictError, NotFoundError
-from modelyard.domain.run import ACTIVE, Run, RunState
+from modelyard.domain.run import ACTIVE, ReasonCode, Run, RunState
 from modelyard.store import LeaseObserver, Store
 
 DEFAULT_TIMEOUT = 35.0
@@ -31,6 +32,8 @@ _APPLIES_TO: dict[str, frozenset[RunState]] = {
     "priority": frozenset(RunState) - {_S.COMPLETED, _S.STOPPED, _S.FAILED},
 }
 """Which runs of an experiment an operation on the whole experiment is meant for."""
+_OF_THE_SEARCH = frozenset({ReasonCode.RUNG, ReasonCode.SEARCH})
+"""Why runs are paused or stopped that go on only if the search says so, or somebody names them."""
 
 
 class Result(StrEnum):
@@ -66,6 +69,8 @@ def request(
     settle(store, observer)
     outcomes: dict[str, Outcome] = {}
     for target in [find_target(store, ref) for ref in refs]:
+        if isinstance(op, Stop) and target.experiment is not None:
+            end_search(store, target.experiment, f"the experiment was stopped by {actor}")
         for run in target.runs:
             outcomes.setdefault(run.id, _ask(store, target, run, op, actor))
     return _wait(store, list(outcomes.values()), timeout, observer)
@@ -123,6 +128,8 @@ def check(outcomes: Sequence[Outcome]) -> None:
 def _ask(store: Store, target: Target, run: Run, op: ControlOp, actor: str) -> Outcome:
     if target.experiment is not None and run.state not in _meant_for(op):
         return Outcome(run, Result.SKIPPED, f"is {run.state.value}")
+    if target.experiment is not None and isinstance(op, Resume) and run.reason.code in _OF_THE_SEARCH:
+        return Outcome(run, Result.SKIPPED, run.why)
     try:
         record = store.runs.request(run.id, op, actor=actor)
     except ConflictError as error:

@@ -173,4 +173,4 @@ def effective_epochs(store: Store, run: Run, spec: dict[str, Any]) -> int:
 
 def is_over(run: Run) -> bool:
     """Whether nothing will happen to the run unless somebody asks for it."""
-    return run.state in FINAL or run.state is RunState.PAUSED
+    return run.state in FINAL or (run.state is RunState.PAUSED and not run.waits_for_search)

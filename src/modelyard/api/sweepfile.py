@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.api.jsonfile import read_json
+from modelyard.api.search import first_trials
 from modelyard.api.yamlfile import read_yaml
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError, UserError
+from modelyard.domain.search import LEARNING_METHODS
 from modelyard.domain.validation import Path as KeyPath
 from modelyard.domain.validation import validate
 from modelyard.scheduler.search.expand import expand
@@ -59,8 +61,13 @@ def folder_of(source: str) -> Path:
 
 
 def expand_at(sweep: SweepSpec, source: str = "", lines: Mapping[KeyPath, int] | None = None) -> tuple[RunSpec, ...]:
-    """Expand a sweep into runs; problems of the search get the file and line of the field they name."""
+    """Expand a sweep into runs, as far as they are known before any has trained.
+
+    Problems of the search get the file and line of the field they name.
+    """
     try:
+        if sweep.search.method in LEARNING_METHODS:  # the others are not known yet
+            return tuple(trial.spec for trial in first_trials(sweep))
         return expand(sweep)
     except ConfigError as error:
         located = [_located(line, source, lines or {}) for line in str(error).splitlines()]

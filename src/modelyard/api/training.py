@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -13,6 +13,7 @@ from typing import Protocol
 from modelyard.agent.supervisor import Supervisor
 from modelyard.api.operations import request_runs, settle, settle_unknown
 from modelyard.api.progress import ProgressReader, Snapshot
+from modelyard.api.search import SearchDriver, can_decide, first_trials, until_epoch
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Pause, Resume
 from modelyard.domain.errors import RunFailedError, StorageFullError, StoreError
@@ -83,6 +84,7 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
 
     ``go_on`` looks for the newest experiment of the same sweep that is not finished, resumes its paused runs and
     returns it instead. Raises ``RunFailedError`` if there is none, and the newest one of this sweep has failed runs.
+    A search that decides begins with its first trials, whatever ``specs`` holds.
     """
     if go_on:
         settle(store)
@@ -91,13 +93,18 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
             pausing = store.runs.list(experiment_id=experiment.id, states={RunState.PAUSING})
             settle_unknown(store, pausing)
             runs = store.runs.list(experiment_id=experiment.id)
-            if any(run.state in ACTIVE or run.state in {RunState.QUEUED, RunState.PAUSED} for run in runs):
-                paused = [run for run in runs if run.state is RunState.PAUSED]
+            goes_on = any(run.state in ACTIVE or run.state in {RunState.QUEUED, RunState.PAUSED} for run in runs)
+            if goes_on or can_decide(store, experiment):
+                paused = [run for run in runs if run.state is RunState.PAUSED and not run.waits_for_search]
                 request_runs(store, paused, Resume(), actor=actor)
                 return experiment
         if same:
             _refuse_failed(store, same[0])
-    return store.experiments.create(sweep, specs, actor=actor)
+    if not sweep.search.decides:
+        return store.experiments.create(sweep, specs, actor=actor)
+    trials = first_trials(sweep)
+    specs, ends = [trial.spec for trial in trials], [until_epoch(trial) for trial in trials]
+    return store.experiments.create(sweep, specs, until_epochs=ends, actor=actor)
 
 
 def _refuse_failed(store: Store, experiment: Experiment) -> None:
@@ -116,8 +123,12 @@ def runs_failed(headline: str, failed: Sequence[Run]) -> RunFailedError:
 
 
 def train_experiment(store: Store, experiment: Experiment, *, resources: Resources, view: View, actor: str) -> Ending:
-    """Train until no run of the experiment is queued or active. Ctrl-C pauses all runs; a second one kills engines."""
+    """Train until no run of the experiment is queued or active, and its search has nothing to decide about.
+
+    Ctrl-C pauses all runs, and the search with them; a second one kills engines.
+    """
     reader = ProgressReader(store, experiment.id, experiment.name)
+    searching = Searching(store, experiment)
     seen = store.events.last_seq()
     with (
         _signals() as signals,
@@ -136,6 +147,8 @@ def train_experiment(store: Store, experiment: Experiment, *, resources: Resourc
         pausing = False
         said = ""
         while True:
+            if not pausing:
+                searching.poll(view.say)
             status = supervisor.poll()
             if supervisor.plan != plan:
                 plan = supervisor.plan
@@ -160,9 +173,40 @@ def train_experiment(store: Store, experiment: Experiment, *, resources: Resourc
                 # Also runs that were queued again meanwhile (a lost process) are asked.
                 with suppress(StorageFullError):  # the supervisor says it; asked again at the next look
                     request_runs(store, store.runs.list(experiment_id=experiment.id), Pause(), actor=actor)
-            if status.idle:
-                return Ending.PAUSED if pausing else Ending.IDLE
+            if status.idle and pausing:
+                return Ending.PAUSED
+            if status.idle and not searching.poll(view.say):
+                return Ending.IDLE
             time.sleep(_REFRESH_SECONDS)
+
+
+class Searching:
+    """Polls an experiment's search, if it has one, and says how it stands."""
+
+    def __init__(self, store: Store, experiment: Experiment) -> None:
+        self._driver = SearchDriver.open(store, experiment)
+        self._said = ""
+        self._told_end = self._driver is not None and self._driver.settled
+
+    def poll(self, say: Callable[[str], None]) -> bool:
+        """Move it on; return whether anything happened. What the home refuses now is tried again at the next poll."""
+        if self._driver is None:
+            return False
+        try:
+            moved = self._driver.poll()
+        except StoreError as error:
+            self._tell(f"the search waits: {error}", say)
+            return True
+        if self._driver.ending and not self._told_end:
+            self._told_end = True
+            say(self._driver.ending)
+        self._tell("" if moved else self._driver.waits_for(), say)
+        return moved
+
+    def _tell(self, message: str, say: Callable[[str], None]) -> None:
+        if message and message != self._said:
+            say(message)
+        self._said = message
 
 
 class _Signals:

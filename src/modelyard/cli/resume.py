@@ -6,7 +6,8 @@ import typer
 
 from modelyard.agent.presence import describe, find_agent, unknown_holders
 from modelyard.api.operations import Outcome, Result, request, settle, settle_unknown
-from modelyard.api.targets import find_runs
+from modelyard.api.search import can_decide
+from modelyard.api.targets import find_runs, find_target
 from modelyard.api.training import Resources
 from modelyard.api.who import actor
 from modelyard.cli.context import Json, open_home
@@ -41,12 +42,14 @@ def resume(
         asked = request(store, targets, Resume(), actor=actor(), timeout=0)
         outcomes = [outcome for outcome in asked if outcome.run.id not in ids]
         resumed = [outcome.run for outcome in outcomes if outcome.result is Result.DONE]
-        if not waiting and not resumed:
+        searching = _searching(store, targets)
+        if not waiting and not resumed and not searching:
             show(outcomes, as_json=as_json)
             return
         _tell_refused(outcomes)
         resources = Resources(execution=execution, processes=processes, slots=slots)
-        for experiment_id in dict.fromkeys(run.experiment_id for run in [*waiting, *resumed]):
+        going_on = [*(run.experiment_id for run in [*waiting, *resumed]), *searching]
+        for experiment_id in dict.fromkeys(going_on):
             _go_on(store, experiment_id, resources, outcomes, as_json=as_json)
 
 
@@ -67,6 +70,12 @@ def _waiting(store: Store, targets: Sequence[str]) -> list[Run]:
         for run in runs
         if run.state is RunState.QUEUED or (run.state is RunState.RUNNING and run.worker_id in unknown)
     ]
+
+
+def _searching(store: Store, targets: Sequence[str]) -> list[str]:
+    """Return the ids of those of the named experiments whose search has something left to decide."""
+    experiments = [find_target(store, target).experiment for target in targets]
+    return [one.id for one in experiments if one is not None and can_decide(store, one)]
 
 
 def _go_on(

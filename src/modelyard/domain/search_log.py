@@ -61,7 +61,13 @@ class Closed(Config):
     message: str
 
 
-Entry = Annotated[Opened | Trained | Taken | Closed, Field(discriminator="kind")]
+class Settled(Config):
+    """The search is over, and all that it decided was done: from now on it leaves its runs alone."""
+
+    kind: Literal["settled"] = "settled"
+
+
+Entry = Annotated[Opened | Trained | Taken | Closed | Settled, Field(discriminator="kind")]
 
 ENTRY_ADAPTER: TypeAdapter[Entry] = TypeAdapter(Entry)
 

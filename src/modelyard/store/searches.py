@@ -140,6 +140,13 @@ class Searches:
         self._doorbell.ring()
         return True
 
+    def skip_trial(self, experiment_id: str, number: int) -> None:
+        """Count a trial as made that cannot be: what it was to go on from is gone."""
+        with self._database.write() as connection:
+            key = _experiment_key(connection, experiment_id)
+            older = (experiments.c.key == key) & (experiments.c.last_trial < number)
+            connection.execute(update(experiments).where(older).values(last_trial=number))
+
     def promote(self, run_id: str, until_epoch: int | None, message: str) -> bool:
         """Let a run that waits train on to ``until_epoch``; False if it does not wait (any more).
 

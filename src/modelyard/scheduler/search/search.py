@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError
-from modelyard.domain.search_log import Closed, Decision, DecisionKind, Ending, Entry, Opened, Taken, Trained
+from modelyard.domain.search_log import Closed, Decision, DecisionKind, Ending, Entry, Opened, Settled, Taken, Trained
 from modelyard.scheduler.search.edit import edit_run
 from modelyard.scheduler.search.goal import WORST, Goal
 from modelyard.scheduler.search.samplers import make_sampler
@@ -34,6 +34,12 @@ class Search:
         """All trials so far; number 1 comes first."""
         self.over = False
         """Whether nothing more will be decided."""
+        self.ending = ""
+        """How it ended, in words."""
+        self.closed = False
+        """Whether it was ended before it was done: then trials that train are stopped, too."""
+        self.settled = False
+        """Whether all that it decided was done."""
         self._config = sweep.search
         self._sampler = make_sampler(sweep)
         self._scheduler = make_scheduler(sweep)
@@ -58,10 +64,13 @@ class Search:
     def feed(self, entry: Entry) -> tuple[Decision, ...]:
         """Take the next entry of the log; return what follows from it."""
         if self.over:
+            self.settled = self.settled or isinstance(entry, Settled)
             return ()
         match entry:
             case Opened():
                 pass
+            case Settled():
+                raise AssertionError("a search is settled only once it is over")
             case Trained():
                 self._take(entry)
             case Taken():
@@ -95,6 +104,7 @@ class Search:
             self._scheduler.leave(trial.number)
 
     def _close(self, message: str) -> Iterator[Decision]:
+        self.closed = True
         self._jobs.clear()
         for trial in self.trials:
             if trial.status in {TrialStatus.TRAINING, TrialStatus.WAITING}:
@@ -196,7 +206,11 @@ class Search:
         yield self._end(why)
 
     def _end(self, why: str) -> Decision:
-        self.over = True
+        decision = self._last_decision(why)
+        self.over, self.ending = True, decision.reason
+        return decision
+
+    def _last_decision(self, why: str) -> Decision:
         best = self.best
         count = sum(trial.status is TrialStatus.COMPLETED for trial in self.trials)
         told = f"the search is over: {why}; {len(self.trials)} trials, {count} of them trained to their end"
