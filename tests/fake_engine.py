@@ -92,6 +92,8 @@ class FakeSupervisor:
     def _begin(self, run: Run, lease: Lease) -> None:
         checkpoints = [c for c in self.store.checkpoints.list(run.id) if c.resumable]
         start = checkpoints[0] if checkpoints else None
+        if start is None and run.forked and run.warm_start is not None:
+            start = self.store.checkpoints.get(run.warm_start)
         self.leases[run.id] = lease
         self.epochs[run.id] = json.loads(run.spec_json)["training"]["epochs"]
         with self.store.write(lease) as write:

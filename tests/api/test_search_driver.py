@@ -18,7 +18,7 @@ from modelyard.domain.search_log import Closed, DecisionKind, Settled, Taken, Tr
 from modelyard.domain.search_log import Ending as TrialEnding
 from modelyard.scheduler.search.trial import TrialStatus
 from modelyard.store import Store
-from modelyard.store.searches import Used
+from modelyard.store.searches import NewTrial, Used
 
 S = RunState
 RATES = {"optimizer.learning_rate": {"log": [1e-4, 1e-1]}}
@@ -135,7 +135,9 @@ def crashing(store: Store, monkeypatch: pytest.MonkeyPatch, at: int) -> Callable
     return lambda: count > at // 2
 
 
-@pytest.mark.parametrize("search", [{}, {"budget": {"epochs": 17}}], ids=str)
+@pytest.mark.parametrize(
+    "search", [{}, {"budget": {"epochs": 17}}, {"scheduler": {"name": "pbt", "interval": 3}}], ids=str
+)
 def test_a_crash_at_any_write_changes_nothing(
     search: dict[str, Any], train: Any, begin: Begin, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,10 +160,11 @@ def test_a_crash_at_any_write_changes_nothing(
         at += 7  # every place is hit in some run of the loop, and the loop ends soon
 
 
-def test_two_drivers_at_once_are_as_one(train: Any, begin: Begin, engine: Any, store: Store) -> None:
-    undisturbed = begin()
+@pytest.mark.parametrize("scheduler", ["asha", {"name": "pbt", "interval": 3}], ids=str)
+def test_two_drivers_at_once_are_as_one(scheduler: Any, train: Any, begin: Begin, engine: Any, store: Store) -> None:
+    undisturbed = begin(spec(scheduler=scheduler))
     train(undisturbed)
-    experiment = begin()
+    experiment = begin(spec(scheduler=scheduler))
     other = driver_of(store, experiment)
     third = driver_of(store, experiment)
 
@@ -265,6 +268,47 @@ def test_a_waiting_member_can_be_taken_from_the_search(
     else:
         assert taken[0].id not in left
     assert can_decide(store, experiment) is False
+
+
+def test_a_population_goes_on_as_forks(train: Any, begin: Begin, store: Store) -> None:
+    experiment = begin(spec(scheduler={"name": "pbt", "interval": 3}, samples=8, concurrency=3))
+    train(experiment)
+    runs = {run.trial: run for run in runs_of(store, experiment)}
+    trials = driver_of(store, experiment).search.trials
+    forks = [trial for trial in trials if trial.parent is not None]
+    assert len(forks) == 4
+    for trial in forks:
+        run = runs[trial.number]
+        assert trial.parent is not None
+        assert (run.forked, run.parent_id) == (True, runs[trial.parent].id)
+        assert store.checkpoints.get(run.warm_start or "").epoch == trial.start
+        assert run.spec == trial.spec
+        assert min(store.searches.evaluations(run.id)) == trial.start + 1
+    assert sum(run.state is S.COMPLETED for run in runs.values()) == 8
+
+
+def test_a_fork_whose_parent_was_deleted_is_given_up(
+    train: Any, begin: Begin, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = begin(spec(scheduler={"name": "pbt", "interval": 3}, samples=4))
+    deleted: list[str] = []
+
+    def vanish(experiment_id: str, trial: NewTrial) -> bool:
+        assert trial.parent_id is not None
+        store.runs.delete(trial.parent_id, actor="ada")
+        deleted.append(trial.parent_id)
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.searches, "add_trial", vanish)
+        with pytest.raises(Crash):
+            train(experiment)
+    train(experiment)
+    assert not can_decide(store, experiment)
+    assert len(deleted) == 1
+    fork = next(trial for trial in driver_of(store, experiment).search.trials if trial.parent is not None)
+    assert fork.status is TrialStatus.LEFT
+    assert fork.number not in {run.trial for run in runs_of(store, experiment)}
 
 
 def test_a_clone_is_outside_the_search(train: Any, begin: Begin, engine: Any, store: Store) -> None:

@@ -28,6 +28,11 @@ CONFIGS: list[dict[str, Any]] = [
     {"scheduler": "asha"},
     {"scheduler": "asha", "budget": {"epochs": 20}},
     {"budget": {"epochs": 30}},
+    {"scheduler": "pasha"},
+    {"scheduler": {"name": "hyperband", "reduction": 2}},
+    {"scheduler": {"name": "median", "min_runs": 2}},
+    {"scheduler": {"name": "pbt", "interval": 2}},
+    {"scheduler": {"name": "pbt", "interval": 2}, "budget": {"epochs": 40}},
 ]
 
 

@@ -49,4 +49,9 @@ def _at(dimension: Dimension, share: float, *, whole: bool) -> int | float:
         return min(max(round(value), math.ceil(low)), math.floor(high))
     if share in {0.0, 1.0}:
         return low if share == 0.0 else high
+    return rounded(value, low, high)
+
+
+def rounded(value: float, low: float, high: float) -> float:
+    """Return a value with six significant digits, still between the two ends."""
     return min(max(float(f"{value:.{_DIGITS}g}"), low), high)
