@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from modelyard.api.operations import settle
+from modelyard.api.searchview import SearchView, view_search
 from modelyard.api.targets import EXPERIMENT_PREFIX, find_target
 from modelyard.cli.completion import complete_experiments
 from modelyard.cli.context import Json, Yes, open_home
@@ -65,19 +66,48 @@ def list_experiments(
 
 
 @app.command("show")
-def show(ctx: typer.Context, *, experiment: Name, as_json: Json = False) -> None:
-    """Show an experiment: its sweep and its runs."""
+def show(
+    ctx: typer.Context,
+    *,
+    experiment: Name,
+    decisions: Annotated[
+        bool, typer.Option("--decisions", help="Also list what its search decided, and why, in order.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show an experiment: its sweep, how far its search is, and its runs."""
     with open_home(ctx) as store:
         settle(store)
         found = store.experiments.get(experiment)
         runs = store.runs.list(experiment_id=found.id)
+        search = view_search(store, found)
     if as_json:
-        print_json(_json(found) | {"runs": [run_json(run) for run in runs]})
+        print_json(_json(found) | {"search": plain(search), "runs": [run_json(run) for run in runs]})
         return
     out = console()
     out.print(f"[bold]{text(found.name)}[/]  project {text(found.project)}, created {local_time(found.created_at)}")
     out.print(f"id {found.id}  sweep {found.sweep_hash[:12]}")
+    if search is not None:
+        _print_search(search, decisions=decisions)
     print_runs(runs)
+
+
+def _print_search(search: SearchView, *, decisions: bool) -> None:
+    out = console()
+    out.print(text(f"search: {search.description}"))
+    numbers = ("epoch", "trials", "waiting", "in training", "went on", "stopped", "best")
+    grid = table(*numbers, right=numbers)
+    for rung in search.rungs:
+        counts = (rung.epoch, rung.came, rung.waiting, rung.training, rung.went_on, rung.stopped, rung.best)
+        grid.add_row(*map(str, counts))
+    out.print(grid)
+    if search.ending:
+        out.print(text(search.ending))
+    if decisions:
+        steps = table("trial", "decision", "epoch", "until", "reason", right=("trial", "epoch", "until"))
+        for one in search.decisions:
+            steps.add_row(text(one.trial), one.kind.value, str(one.epoch), str(one.until), text(one.reason))
+        out.print(steps)
 
 
 @app.command("delete")

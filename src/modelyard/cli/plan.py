@@ -10,6 +10,7 @@ import typer
 
 from modelyard.api.datacheck import check_runs
 from modelyard.api.planning import plan_sweep
+from modelyard.api.searchview import describe_search
 from modelyard.api.sweepfile import expand_at
 from modelyard.api.training import Resources
 from modelyard.cli.context import Json
@@ -45,6 +46,7 @@ def plan(
         print_json(
             {
                 "name": spec.name,
+                "search": describe_search(spec, len(specs)) if spec.search.decides else None,
                 "cores": planned.cores,
                 "devices": planned.devices,
                 "groups": [asdict(group) for group in planned.plan.groups],
@@ -56,6 +58,8 @@ def plan(
         )
         return
     typer.echo(f"{spec.name}: {len(planned.specs)} run{'s' if len(planned.specs) != 1 else ''}")
+    if spec.search.decides:
+        typer.echo(f"search: {describe_search(spec, len(specs))}")
     for reason in dict.fromkeys(group.reason for group in planned.plan.groups):
         typer.echo(f"plan: {reason}")
     grid = table("process", "device", "execution", "slots", "threads", right=("slots", "threads"))

@@ -1,5 +1,7 @@
 """Which configs are tried: one file for each way to propose them."""
 
+from collections.abc import Callable
+
 from modelyard.domain.config import SweepSpec
 from modelyard.scheduler.search.expand import expand
 from modelyard.scheduler.search.samplers._base import Sampler
@@ -8,7 +10,11 @@ from modelyard.scheduler.search.samplers.optuna_samplers import CmaEsSampler, Ns
 
 __all__ = ["Sampler", "make_sampler"]
 
-_LEARNING = {"tpe": TpeSampler, "cma-es": CmaEsSampler, "nsga2": Nsga2Sampler}
+_LEARNING: dict[str, Callable[[SweepSpec], Sampler]] = {
+    "tpe": TpeSampler,
+    "cma-es": CmaEsSampler,
+    "nsga2": Nsga2Sampler,
+}
 
 
 def make_sampler(sweep: SweepSpec) -> Sampler:
