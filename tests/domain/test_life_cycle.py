@@ -102,6 +102,7 @@ def test_a_run_parses_its_own_snapshot_of_the_config() -> None:
         forked=False,
         trial=None,
         until_epoch=None,
+        scored=False,
         priority=0,
         attempt=0,
         step=0,

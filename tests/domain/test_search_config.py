@@ -35,6 +35,7 @@ def sweep(search: dict[str, Any], **training: Any) -> SweepSpec:
         ({**RANDOM, "scheduler": {"name": "hyperband", "min_epochs": 9}}, "search.scheduler.min_epochs: 9 leaves"),
         ({**RANDOM, "scheduler": {"name": "median", "grace": 9}}, "search.scheduler.grace: 9 leaves nothing"),
         ({**RANDOM, "scheduler": {"name": "pbt", "interval": 9}}, "search.scheduler.interval: 9 leaves nothing"),
+        ({**RANDOM, "scheduler": {"name": "racing", "interval": 9}}, "search.scheduler.interval: 9 leaves nothing"),
         (
             {"method": "random", "samples": 9, "space": {"training.epochs": {"int": [1, 9]}}, "scheduler": "asha"},
             "training.epochs cannot be searched",

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Pause, Resume
 from modelyard.domain.run import Reason, ReasonCode, Run, RunState
+from modelyard.domain.sample_scores import read_scores, scores_text
 from modelyard.engine.executors import Sliced, Solo, Stacked
 from modelyard.engine.worker import work
 from modelyard.store import Store
@@ -174,3 +176,23 @@ def test_a_fork_of_another_optimizer_fails_with_the_reason(
     _, child = fork(make_spec("mlp", "sgd", epochs=2), make_spec("mlp", "adamw", epochs=2), 1)
     assert child.state is RunState.FAILED
     assert "fork: the parent trained with sgd, this run with adamw" in child.reason.message
+
+
+def test_only_a_scored_run_keeps_the_chance_of_each_true_class(
+    store: Store, make_pool: Callable[..., Any], make_spec: MakeSpec, train: Train, outcome: Outcome
+) -> None:
+    spec = make_spec("mlp", epochs=2)
+    (plain,) = train([spec])
+    sweep = SweepSpec(name="scored")
+    experiment = store.experiments.create(sweep, [spec], until_epochs=[1], scored=True, actor="test")
+    work(make_pool(experiment_id=experiment.id), Solo(), idle_seconds=0.0)
+    (run,) = store.runs.list(experiment_id=experiment.id)
+    assert run.scored
+    assert store.searches.promote(run.id, None, "goes on")
+    work(make_pool(experiment_id=experiment.id), Solo(), idle_seconds=0.0)
+    assert outcome(store.runs.get(run.id)) == outcome(plain)
+    assert store.searches.scores(plain.id, 1) == b""
+    scores = [read_scores(scores_text(store.searches.scores(run.id, epoch))) for epoch in (1, 2)]
+    assert len(scores[0]) == len(scores[1]) > 5
+    loss = store.searches.evaluations(run.id)[2]["val_loss"]
+    assert -np.log(np.maximum(scores[1], 1e-3)).mean() == pytest.approx(loss, rel=0.1)

@@ -99,8 +99,8 @@ def test_a_home_of_the_first_schema_keeps_what_it_has(home, sweep):
                 connection.execute(text(f"DROP TABLE {table}"))
             connection.execute(text("DROP INDEX ix_runs_trial"))
             connection.execute(text("ALTER TABLE experiments DROP COLUMN last_trial"))
-            added = ("notice", "structure", "execution", "stack_size", "stack_gain", "trial", "until_epoch", "forked")
-            for column in added:
+            added = ["notice", "structure", "execution", "stack_size", "stack_gain"]
+            for column in [*added, "trial", "until_epoch", "forked", "scored"]:
                 connection.execute(text(f"ALTER TABLE runs DROP COLUMN {column}"))
             connection.execute(text("ALTER TABLE workers DROP COLUMN agent_id"))
             connection.execute(text(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '0001'"))

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from modelyard.domain.config import SweepSpec
 from modelyard.domain.errors import ConfigError, ConflictError
 from modelyard.domain.run import FINAL, Experiment, ReasonCode, Run, RunState
+from modelyard.domain.sample_scores import scores_text
+from modelyard.domain.schedulers import Racing
 from modelyard.domain.search_log import Closed, Ending, Entry, Evaluation, Opened, Settled, Taken, Trained
 from modelyard.scheduler.search.search import Search
 from modelyard.scheduler.search.trial import Trial, TrialStatus
@@ -141,8 +143,11 @@ class SearchDriver:
             return None
         if ending is Ending.REACHED and run.epoch < trial.until:
             return None  # it waits at the rung before, to be promoted
+        scores = scores_text(self._store.searches.scores(run.id, trial.until)) if is_scored(self._sweep) else ""
         evaluations = tuple(
-            Evaluation(epoch=epoch, metrics=metrics) for epoch, metrics in kept.items() if epoch > trial.epoch
+            Evaluation(epoch=epoch, metrics=metrics, scores=scores if epoch == trial.until else "")
+            for epoch, metrics in kept.items()
+            if epoch > trial.epoch
         )
         message = "" if ending is Ending.REACHED else run.why
         return Trained(trial=trial.number, ending=ending, evaluations=evaluations, message=message)
@@ -191,6 +196,7 @@ class SearchDriver:
             spec=trial.spec,
             until_epoch=until_epoch(trial),
             message=trial.reason,
+            scored=is_scored(self._sweep),
             parent_id=None if parent is None else parent.id,
             checkpoint_id=checkpoint,
         )
@@ -244,6 +250,11 @@ def end_search(store: Store, experiment: Experiment, message: str) -> None:
 def until_epoch(trial: Trial) -> int | None:
     """Return where the trial's run pauses by itself; None if it trains to its end."""
     return trial.until if trial.until < trial.most else None
+
+
+def is_scored(sweep: SweepSpec) -> bool:
+    """Whether the search looks at single validation samples."""
+    return isinstance(sweep.search.scheduler, Racing)
 
 
 def first_trials(sweep: SweepSpec) -> list[Trial]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from modelyard.domain.config import SweepSpec
 from modelyard.domain.run import Experiment
-from modelyard.domain.schedulers import Asha, Hyperband, Median, Pasha, PopulationBased, rungs
+from modelyard.domain.schedulers import Asha, Hyperband, Median, Pasha, PopulationBased, Racing, rungs
 from modelyard.domain.search import LEARNING_METHODS
 from modelyard.domain.search_log import Decision
 from modelyard.scheduler.search.goal import WORST, Goal
@@ -91,6 +91,9 @@ def _schedule(sweep: SweepSpec) -> str:
         case PopulationBased() as config:
             share = f"the worst {config.quantile:.0%} are replaced by copies of the best"
             return f"pbt: every {config.interval} of {epochs} epochs {share}"
+        case Racing() as config:
+            test = f"ends who is worse than the best beyond doubt (alpha {config.alpha:g})"
+            return f"racing: every {config.interval} of {epochs} epochs {test}"
         case _:
             return "every trial trains to its end"
 

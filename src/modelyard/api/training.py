@@ -13,7 +13,7 @@ from typing import Protocol
 from modelyard.agent.supervisor import Supervisor
 from modelyard.api.operations import request_runs, settle, settle_unknown
 from modelyard.api.progress import ProgressReader, Snapshot
-from modelyard.api.search import SearchDriver, can_decide, first_trials, until_epoch
+from modelyard.api.search import SearchDriver, can_decide, first_trials, is_scored, until_epoch
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Pause, Resume
 from modelyard.domain.errors import RunFailedError, StorageFullError, StoreError
@@ -104,7 +104,7 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
         return store.experiments.create(sweep, specs, actor=actor)
     trials = first_trials(sweep)
     specs, ends = [trial.spec for trial in trials], [until_epoch(trial) for trial in trials]
-    return store.experiments.create(sweep, specs, until_epochs=ends, actor=actor)
+    return store.experiments.create(sweep, specs, until_epochs=ends, scored=is_scored(sweep), actor=actor)
 
 
 def _refuse_failed(store: Store, experiment: Experiment) -> None:

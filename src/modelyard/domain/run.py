@@ -130,6 +130,8 @@ class Run:
     """Its number in the search that made it."""
     until_epoch: int | None
     """Where it pauses by itself for the search to decide; None trains to its end."""
+    scored: bool
+    """Whether its validations keep the score of each sample."""
     priority: int
     attempt: int
     """Number of the newest attempt; 0 before the first claim."""

@@ -74,8 +74,22 @@ class PopulationBased(Config):
     """How likely a value is drawn anew from the space; else a number is multiplied by 0.8 or 1.25."""
 
 
+class Racing(Config):
+    """Stop a run once it is worse than the best beyond doubt, sample by sample of the validation data."""
+
+    name: Literal["racing"] = "racing"
+    interval: Epochs = 1
+    """Epochs between two looks at all runs that are left."""
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """A run that is worse than the best by no more than this, in its score between 0 and 1, goes on."""
+    patience: Annotated[int, Field(ge=1, le=1000)] = 2
+    """A run ends when it is found worse at so many looks in a row."""
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """How likely it may be, over the whole search, that any run is found worse that is not."""
+
+
 SchedulerConfig = Annotated[
-    EveryRun | Asha | Pasha | Hyperband | Median | PopulationBased, Field(discriminator="name"), ShortForm
+    EveryRun | Asha | Pasha | Hyperband | Median | PopulationBased | Racing, Field(discriminator="name"), ShortForm
 ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from modelyard.domain.parts.metrics import MetricConfig, is_reported, reported_names
-from modelyard.domain.schedulers import Asha, EveryRun, Hyperband, Median, Pasha, PopulationBased
+from modelyard.domain.schedulers import Asha, EveryRun, Hyperband, Median, Pasha, PopulationBased, Racing
 from modelyard.domain.search import SearchConfig
 from modelyard.domain.validation import nearest
 
@@ -42,8 +42,8 @@ def _check_epochs(search: SearchConfig, epochs: int) -> None:
             field, first = "min_epochs", halving.min_epochs
         case Median() as median:
             field, first = "grace", median.grace
-        case PopulationBased() as population:
-            field, first = "interval", population.interval
+        case PopulationBased() | Racing() as generations:
+            field, first = "interval", generations.interval
         case _:
             return
     if first >= epochs:

@@ -26,6 +26,8 @@ class Evaluation(Config):
 
     epoch: int
     metrics: dict[str, float]
+    scores: str = ""
+    """A score of each validation sample where the scheduler asks for it; see ``sample_scores``."""
 
 
 class Opened(Config):

@@ -7,7 +7,7 @@ import torch
 
 from modelyard.domain.checkpoint import Checkpoint
 from modelyard.domain.config import RunSpec
-from modelyard.domain.errors import CorruptBlobError, DataError, NotFoundError
+from modelyard.domain.errors import ConfigError, CorruptBlobError, DataError, NotFoundError
 from modelyard.domain.plan import Execution
 from modelyard.domain.run import Lease, Run
 from modelyard.engine.checkpoint_files import CheckpointFiles, LoadedCheckpoint
@@ -18,7 +18,7 @@ from modelyard.engine.keeper import Keeper
 from modelyard.engine.learner import Learner
 from modelyard.engine.session import Session
 from modelyard.store import Store
-from modelyard.tasks.base import Saved, SplitName, Task, TaskData
+from modelyard.tasks.base import Saved, ScoresSamples, SplitName, Task, TaskData
 from modelyard.tasks.catalogue import task_for
 
 
@@ -56,6 +56,8 @@ class Opener:
         feed = self._open_feed(task, spec, saved, device)
         notes = self._check_fingerprints(lease, feed.data, device)
         keeper = Keeper(Learner(spec, task, feed, saved), self._files)
+        if run.scored:
+            _keep_scores(keeper.learner)
         session = Session(store=self._store, run=run, lease=lease, keeper=keeper, execution=self._placing.execution)
         if loaded is not None:
             session.load_state(keeper.restore(loaded))
@@ -127,6 +129,16 @@ class Opener:
         with self._store.write(lease) as write:
             write.corrupt(checkpoint.id, digest=digest, message=str(error))
             write.lines([f"{error}; going on from the checkpoint before it"])
+
+
+def _keep_scores(learner: Learner) -> None:
+    problem = learner.problem
+    if not isinstance(problem, ScoresSamples):
+        raise ConfigError(
+            f"search.scheduler: racing compares a score of each validation sample, and task {learner.spec.task!r} has "
+            "none; use asha instead"
+        )
+    problem.keep_scores = True
 
 
 def _where_it_starts(run: Run, learner: Learner) -> str:

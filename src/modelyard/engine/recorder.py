@@ -21,8 +21,8 @@ class Said:
     lines: list[str] = field(default_factory=list)
     artifacts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Name to step and bytes; the newest of a name counts."""
-    evaluations: dict[int, tuple[int, dict[str, float]]] = field(default_factory=dict)
-    """Epoch to step and validation metrics; those that are not finite are left out."""
+    evaluations: dict[int, tuple[int, dict[str, float], bytes]] = field(default_factory=dict)
+    """Epoch to step, validation metrics (those that are not finite are left out) and packed scores of the samples."""
 
 
 @dataclass
@@ -44,10 +44,10 @@ class Recorder:
         """Add a JSON artifact; it replaces an older one of the same name."""
         self._said.artifacts[name] = (step, canonical_json(value).encode())
 
-    def evaluation(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        """Add what a validation measured."""
+    def evaluation(self, epoch: int, step: int, metrics: Mapping[str, float], scores: bytes) -> None:
+        """Add what a validation measured, and the packed scores of its samples."""
         finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
-        self._said.evaluations[epoch] = (step, finite)
+        self._said.evaluations[epoch] = (step, finite, scores)
 
     @property
     def due(self) -> bool:

@@ -22,7 +22,7 @@ from modelyard.engine.stopwatch import Stopwatch
 from modelyard.engine.tunes import TuneReplay
 from modelyard.engine.weights import with_weights
 from modelyard.store import Store
-from modelyard.tasks.base import SplitName
+from modelyard.tasks.base import ScoresSamples, SplitName
 
 _SPLITS = {Unit.VALIDATE: SplitName.VAL, Unit.TEST: SplitName.TEST}
 
@@ -169,7 +169,8 @@ class Session:
             self._metrics.update(values)
             return
         progress.validated_epochs = progress.epoch
-        self.recorder.evaluation(progress.epoch, progress.step, values)
+        scores = learner.problem.take_scores() if isinstance(learner.problem, ScoresSamples) else b""
+        self.recorder.evaluation(progress.epoch, progress.step, values, scores)
         if progress.validates_by_config:  # one for the search alone must not change what the run comes to
             self._metrics.update(values)
             self._judge()
@@ -297,8 +298,8 @@ class Session:
                 write.lines(said.lines)
                 for name, (blob, step) in blobs.items():
                     write.artifact(name, blob, step=step)
-                for epoch, (step, metrics) in said.evaluations.items():
-                    write.evaluation(epoch, step=step, metrics=metrics)
+                for epoch, (step, metrics, scores) in said.evaluations.items():
+                    write.evaluation(epoch, step=step, metrics=metrics, scores=scores)
                 write.progress(
                     step=progress.step,
                     epoch=progress.epoch,

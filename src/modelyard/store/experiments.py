@@ -38,11 +38,13 @@ class Experiments:
         specs: Sequence[RunSpec],
         *,
         until_epochs: Sequence[int | None] | None = None,
+        scored: bool = False,
         actor: str,
     ) -> Experiment:
         """Queue all runs of a sweep in one transaction. A name that is taken gets ``.2``, ``.3`` and so on.
 
-        With ``until_epochs`` they are the first trials of the sweep's search, and each pauses there.
+        With ``until_epochs`` they are the first trials of the sweep's search, and each pauses there; if they are
+        ``scored``, they keep the score of each validation sample.
         """
         if not specs:
             raise UserError(f"experiment {sweep.name} has no runs; check its search")
@@ -69,7 +71,7 @@ class Experiments:
                 for number, spec in enumerate(specs, start=1)
             ]
             for number, until_epoch in enumerate(until_epochs or ()):
-                rows[number] |= {"trial": number + 1, "until_epoch": until_epoch}
+                rows[number] |= {"trial": number + 1, "until_epoch": until_epoch, "scored": scored}
             connection.execute(insert(runs), rows)
             eventfeed.append_all(connection, [created_event(row, experiment_id) for row in rows], actor=actor)
             created = _fetch(connection, experiments.c.key == key)[0]
@@ -145,6 +147,7 @@ def new_run(
         "forked": False,
         "trial": None,
         "until_epoch": None,
+        "scored": False,
         "created_at": now,
         "updated_at": now,
         "fingerprints": "{}",

@@ -74,9 +74,12 @@ class LeasedWrite:
         if lines:
             logs.append(self._connection, self._run.key, self._lease.attempt, lines, now=clock.now())
 
-    def evaluation(self, epoch: int, *, step: int, metrics: Mapping[str, float]) -> None:
-        """Note what a validation after ``epoch`` epochs measured; done again, it takes the place of the one before."""
-        searches.put_evaluation(self._connection, self._run.key, epoch, step=step, metrics=metrics)
+    def evaluation(self, epoch: int, *, step: int, metrics: Mapping[str, float], scores: bytes = b"") -> None:
+        """Note what a validation after ``epoch`` epochs measured; done again, it takes the place of the one before.
+
+        ``scores`` are those of its samples, packed.
+        """
+        searches.put_evaluation(self._connection, self._run.key, epoch, step=step, metrics=metrics, scores=scores)
 
     def event(self, payload: EventPayload) -> None:
         """Append an event about the run."""

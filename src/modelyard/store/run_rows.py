@@ -132,6 +132,7 @@ def _to_run(row: Row[Any]) -> Run:
         forked=row.forked,
         trial=row.trial,
         until_epoch=row.until_epoch,
+        scored=row.scored,
         priority=row.priority,
         attempt=row.attempt,
         step=row.step,

@@ -119,6 +119,7 @@ runs = Table(
     Column("trial", Integer),  # its number in the search that made it
     Column("until_epoch", Integer),  # where it pauses by itself, for the search to decide about it
     Column("forked", Boolean, nullable=False, server_default=false()),  # goes on from warm_start with all its state
+    Column("scored", Boolean, nullable=False, server_default=false()),  # keeps the score of each validation sample
     UniqueConstraint("project", "name"),
     Index("ix_runs_trial", "experiment_key", "trial", unique=True),
     Index("ix_runs_queue", "state", "priority", "key"),
@@ -148,6 +149,7 @@ evaluations = Table(
     Column("epoch", Integer, primary_key=True, autoincrement=False),
     Column("step", BigInteger, nullable=False),
     Column("metrics", Text, nullable=False),
+    Column("scores", LargeBinary, nullable=False),  # of each sample, packed; empty where nobody asked for them
 )
 
 attempts = Table(

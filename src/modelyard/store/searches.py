@@ -35,6 +35,8 @@ class NewTrial:
     spec: RunSpec
     until_epoch: int | None
     message: str
+    scored: bool = False
+    """Whether it keeps the score of each validation sample."""
     parent_id: str | None = None
     """The run whose training it goes on with."""
     checkpoint_id: str | None = None
@@ -100,6 +102,16 @@ class Searches:
         with self._database.read() as connection:
             return {row.epoch: json.loads(row.metrics) for row in connection.execute(query)}
 
+    def scores(self, run_id: str, epoch: int) -> bytes:
+        """Return the packed scores of the samples of one validation; empty if none were kept."""
+        query = (
+            select(evaluations.c.scores)
+            .join_from(evaluations, runs)
+            .where(runs.c.id == run_id, evaluations.c.epoch == epoch)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar() or b""
+
     def last_trial(self, experiment_id: str) -> int:
         """Return the highest number of a trial that was ever made. Raises ``NotFoundError``."""
         with self._database.read() as connection:
@@ -130,6 +142,7 @@ class Searches:
                 reason=Reason(code=ReasonCode.CREATED, message=trial.message),
                 trial=trial.number,
                 until_epoch=trial.until_epoch,
+                scored=trial.scored,
                 **_fork(connection, trial),
             )
             connection.execute(insert(runs).values(made))
@@ -201,13 +214,13 @@ class Searches:
 
 
 def put_evaluation(
-    connection: Connection, run_key: int, epoch: int, *, step: int, metrics: Mapping[str, float]
+    connection: Connection, run_key: int, epoch: int, *, step: int, metrics: Mapping[str, float], scores: bytes
 ) -> None:
     """Write what a validation measured, inside a write transaction."""
     same = (evaluations.c.run_key == run_key) & (evaluations.c.epoch == epoch)
     connection.execute(delete(evaluations).where(same))
-    row = {"run_key": run_key, "epoch": epoch, "step": step, "metrics": json.dumps(dict(metrics), allow_nan=False)}
-    connection.execute(insert(evaluations).values(row))
+    row = {"run_key": run_key, "epoch": epoch, "step": step, "scores": scores}
+    connection.execute(insert(evaluations).values(**row, metrics=json.dumps(dict(metrics), allow_nan=False)))
 
 
 def _experiment_key(connection: Connection, experiment_id: str) -> int:

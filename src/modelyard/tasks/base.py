@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
@@ -75,6 +75,18 @@ class Problem(Protocol):
 
     def finish_evaluation(self) -> tuple[Mapping[str, float], Mapping[str, Any]]:
         """Return the metrics by name, and artifacts (JSON) by name."""
+        ...
+
+
+@runtime_checkable
+class ScoresSamples(Protocol):
+    """A problem that can score each sample of a validation between 0 and 1; more is better."""
+
+    keep_scores: bool
+    """Whether the scores of the next evaluations are kept."""
+
+    def take_scores(self) -> bytes:
+        """Return the packed scores of the last evaluation, in the order of its samples, and forget them."""
         ...
 
 

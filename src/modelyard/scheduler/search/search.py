@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError
+from modelyard.domain.sample_scores import read_scores
 from modelyard.domain.search_log import Closed, Decision, DecisionKind, Ending, Entry, Opened, Settled, Taken, Trained
 from modelyard.scheduler.search.edit import edit_run
 from modelyard.scheduler.search.goal import WORST, Goal
@@ -86,9 +87,12 @@ class Search:
         assert job.trial == entry.trial, "results are taken in logical order"
         self._now = job.ends
         trial = self.trials[entry.trial - 1]
+        trial.scores = None
         for evaluation in entry.evaluations:
             trial.metrics[evaluation.epoch] = evaluation.metrics
             trial.losses[evaluation.epoch] = self._goals[0].loss(evaluation.metrics)
+            if evaluation.scores:
+                trial.scores = read_scores(evaluation.scores)
         trial.epoch = trial.until if entry.ending is Ending.REACHED else max(trial.losses, default=trial.start)
         if entry.ending is Ending.REACHED:
             trial.status = TrialStatus.COMPLETED if trial.epoch >= trial.most else TrialStatus.WAITING

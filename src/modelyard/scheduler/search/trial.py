@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from modelyard.domain.config import RunSpec
+from modelyard.domain.sample_scores import Scores
 from modelyard.scheduler.search.goal import WORST
 
 
@@ -44,6 +45,9 @@ class Trial:
     """Validation metrics by epoch."""
     losses: dict[int, float] = field(default_factory=dict)
     """What is minimised, by epoch, oldest first."""
+
+    scores: Scores | None = None
+    """The score of each validation sample at ``epoch``, if they are kept."""
 
     @property
     def most(self) -> int:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from modelyard.domain.config import RunSpec
+from modelyard.domain.sample_scores import pack_scores
 from modelyard.tasks.augmentations import build_augmenter
 from modelyard.tasks.base import Batch
 from modelyard.tasks.image_classification.normalizer import Normalizer
@@ -43,6 +44,8 @@ class ImageProblem:
         self.normalizer = Normalizer(preprocessing)
         self._metrics = build_metrics(spec.metrics, classes=classes)
         self._classes = len(classes)
+        self.keep_scores = False
+        self._scores: list[Tensor] = []
         # Last, so that no other part can shift the random numbers of the initial weights.
         shape = {"image_size": preprocessing.image_size, "channels": preprocessing.channels}
         if saved is None:
@@ -76,12 +79,21 @@ class ImageProblem:
     def start_evaluation(self) -> None:
         """Forget what was measured."""
         self._metrics.reset()
+        self._scores = []
+
+    def take_scores(self) -> bytes:
+        """Return the chance that the model gave the true class of each sample, packed, and forget them."""
+        scores, self._scores = self._scores, []
+        return pack_scores(torch.cat(scores).numpy()) if scores else b""
 
     def evaluate(self, model: nn.Module, batch: Batch) -> Tensor:
         """Predict without gradients, add to the metrics, and return the mean loss (scalar, fp32)."""
         with torch.no_grad():
             logits = model(self.normalizer.from_bytes(batch.inputs))
             self._metrics.update(logits, batch.targets)
+            if self.keep_scores:
+                chances = logits.float().softmax(dim=1)
+                self._scores.append(chances.gather(1, batch.targets.unsqueeze(1)).squeeze(1).cpu())  # [B]
             return self.loss(logits, batch.targets)
 
     def finish_evaluation(self) -> tuple[Mapping[str, float], Mapping[str, Any]]:

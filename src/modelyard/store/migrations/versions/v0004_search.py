@@ -19,6 +19,7 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("trial", sa.Integer(), nullable=True))
     op.add_column("runs", sa.Column("until_epoch", sa.Integer(), nullable=True))
     op.add_column("runs", sa.Column("forked", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("runs", sa.Column("scored", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_index("ix_runs_trial", "runs", ["experiment_key", "trial"], unique=True)
     op.create_table(
         "search_log",
@@ -36,6 +37,7 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("step", sa.BigInteger(), nullable=False),
         sa.Column("metrics", sa.Text(), nullable=False),
+        sa.Column("scores", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["run_key"], ["runs.key"], name="fk_evaluations_run_key", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_key", "epoch", name="pk_evaluations"),
     )
