@@ -13,6 +13,7 @@ from modelyard.domain.control import Pause, Save, Stop, Tune
 from modelyard.domain.plan import Execution, Plan
 from modelyard.domain.ports import Point
 from modelyard.domain.run import ACTIVE, Lease, Reason, ReasonCode, Run, RunState
+from modelyard.domain.sample_scores import pack_scores
 from modelyard.scheduler.planner import Wishes, make_plan
 from modelyard.store import LeasedWrite, LeaseObserver, Store
 
@@ -162,7 +163,8 @@ class FakeSupervisor:
         write.lines([f"epoch {run.epoch + 1} done"])
         epoch = run.epoch + 1
         metrics = {"val_loss": 1 / (1 + steps[-1] * rate), "val_accuracy": min(1.0, steps[-1] * rate)}
-        write.evaluation(epoch, step=steps[-1], metrics=metrics)
+        scores = pack_scores([min(1.0, 0.1 + 9 * rate)] * 300) if run.scored else b""
+        write.evaluation(epoch, step=steps[-1], metrics=metrics, scores=scores)
         write.progress(step=steps[-1], epoch=epoch, total_steps=total)
         if run.until_epoch is not None and epoch >= run.until_epoch:
             self._save(write, replace(run, step=steps[-1], epoch=epoch), blob)

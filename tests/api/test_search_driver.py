@@ -169,6 +169,18 @@ def test_a_population_goes_on_as_forks(train: Any, begin: Begin, store: Store) -
     assert sum(run.state is S.COMPLETED for run in runs.values()) == 8
 
 
+def test_a_race_looks_at_the_scores_of_the_samples(train: Any, begin: Begin, store: Store) -> None:
+    experiment = begin(scheduler={"name": "racing", "interval": 2, "patience": 1}, samples=6)
+    train(experiment)
+    runs = runs_of(store, experiment)
+    assert all(run.scored for run in runs)
+    fastest = max(runs, key=lambda run: run.spec.optimizer.learning_rate)
+    assert fastest.state is S.COMPLETED
+    ended = [run for run in runs if run.reason.code is ReasonCode.SEARCH]
+    assert ended
+    assert all("over the same 300 samples, worse" in run.why for run in ended)
+
+
 def test_a_fork_whose_parent_was_deleted_is_given_up(
     train: Any, begin: Begin, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

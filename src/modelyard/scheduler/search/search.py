@@ -58,6 +58,11 @@ class Search:
         return self.trials[self._jobs[0].trial - 1] if self._jobs else None
 
     @property
+    def now(self) -> int:
+        """Logical time: the epochs that a logical worker has trained."""
+        return self._now
+
+    @property
     def training(self) -> list[Trial]:
         """The trials that train, in the order in which their results are taken."""
         return [self.trials[job.trial - 1] for job in sorted(self._jobs)]

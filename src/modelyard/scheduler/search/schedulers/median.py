@@ -4,6 +4,7 @@ A run ends if its best value by an epoch is worse than the median of the others'
 """
 
 import statistics
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping
 
@@ -13,13 +14,39 @@ from modelyard.scheduler.search.schedulers._base import Drop, GoOn, Verdict
 from modelyard.scheduler.search.trial import Trial, TrialStatus
 
 
+class _Averages:
+    """The mean of a trial's losses up to each of its epochs."""
+
+    def __init__(self) -> None:
+        self._epochs: list[int] = []
+        self._means: list[float] = []
+        self._sum = 0.0
+        self._count = 0
+
+    def take(self, losses: Mapping[int, float]) -> None:
+        """Add the epochs that are new."""
+        for epoch in list(losses)[len(self._epochs) :]:
+            if losses[epoch] < WORST:
+                self._sum += losses[epoch]
+                self._count += 1
+            self._epochs.append(epoch)
+            self._means.append(self._sum / self._count if self._count else WORST)
+
+    def at(self, epoch: int) -> float | None:
+        """Return the mean up to an epoch; None if the trial did not come so far, or has no loss."""
+        place = bisect_right(self._epochs, epoch)
+        if place == 0 or self._epochs[-1] < epoch or self._means[place - 1] == WORST:
+            return None
+        return self._means[place - 1]
+
+
 class MedianScheduler:
     """Looks at each trial after ``grace`` epochs, and every ``interval`` epochs from then on."""
 
     def __init__(self, config: Median, goal: Goal) -> None:
         self._config = config
         self._goal = goal
-        self._curves: dict[int, Mapping[int, float]] = {}
+        self._curves: dict[int, _Averages] = {}
         self._verdicts: deque[Verdict] = deque()
 
     def begin(self, trial: int) -> int:
@@ -30,7 +57,7 @@ class MedianScheduler:
     def report(self, trial: Trial) -> None:
         """Judge a trial by those that have come as far."""
         if trial.status is not TrialStatus.LEFT:
-            self._curves[trial.number] = trial.losses
+            self._curves.setdefault(trial.number, _Averages()).take(trial.losses)
         if trial.status is TrialStatus.WAITING:
             self._verdicts.append(self._judge(trial))
 
@@ -49,12 +76,8 @@ class MedianScheduler:
         best = min(trial.losses.values(), default=WORST)
         if best == WORST:
             return Drop(trial.number, f"stopped at epoch {epoch}: it reported {self._goal.shown(best)}")
-        averages = [
-            statistics.fmean(losses)
-            for number, curve in self._curves.items()
-            if number != trial.number and max(curve, default=0) >= epoch
-            if (losses := [loss for at, loss in curve.items() if at <= epoch and loss < WORST])
-        ]
+        curves = [curve for number, curve in self._curves.items() if number != trial.number]
+        averages = [average for curve in curves if (average := curve.at(epoch)) is not None]
         count = len(averages)
         if count < self._config.min_runs:
             others = f"{count} other run{'s' * (count != 1)}"
