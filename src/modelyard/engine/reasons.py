@@ -1,6 +1,7 @@
-"""Why a run that trained ends its turn: by itself, or because it was asked to."""
+"""Why a run that trained ends its turn, by itself or because it was asked to; and when a change is worth telling."""
 
 from modelyard.domain.control import ControlRecord, Stop
+from modelyard.domain.events import ExecutionChanged
 from modelyard.domain.run import Reason, ReasonCode, RunState
 from modelyard.engine.progress import Progress
 
@@ -21,3 +22,8 @@ def asked_for(record: ControlRecord) -> Reason:
     if isinstance(record.op, Stop) and record.op.reason is not None:
         return Reason(code=ReasonCode.SEARCH, message=record.op.reason)
     return Reason(code=ReasonCode.USER_REQUEST, message=f"asked for by {record.actor}")
+
+
+def is_news(now: ExecutionChanged, before: ExecutionChanged) -> bool:
+    """Whether a run trains in another way, or was found to train best in this one; not each change of numbers."""
+    return (now.execution, bool(now.reason)) != (before.execution, bool(before.reason))

@@ -16,7 +16,7 @@ from modelyard.engine.early_stopping import MetricWatch
 from modelyard.engine.keeper import Keeper
 from modelyard.engine.learner import StepDone
 from modelyard.engine.progress import Unit
-from modelyard.engine.reasons import asked_for, end_of
+from modelyard.engine.reasons import asked_for, end_of, is_news
 from modelyard.engine.recorder import Recorder
 from modelyard.engine.stopwatch import Stopwatch
 from modelyard.engine.tunes import TuneReplay
@@ -206,7 +206,7 @@ class Session:
         before = self._next_execution
         now = ExecutionChanged(execution=execution.value, stack_size=members, stack_gain=gain, reason=reason)
         self._next_execution = now
-        if reason and _is_news(now, before):
+        if reason and is_news(now, before):
             self.recorder.line(f"step {self.learner.progress.step}: {now.execution}, since {reason}")
 
     def flush(self) -> None:
@@ -307,7 +307,7 @@ class Session:
                     notice=self._notice,
                 )
                 if execution != self._execution:
-                    write.execution(execution, news=_is_news(execution, self._execution))
+                    write.execution(execution, news=is_news(execution, self._execution))
                 for draft in drafts:
                     write.checkpoint(draft, keep=self._config.checkpoint.keep)
                 if op is not None:
@@ -395,8 +395,3 @@ class Session:
         if self._patience is not None:
             self._patience.load(state["patience"])
         self._applied_op = state["applied_op"]
-
-
-def _is_news(now: ExecutionChanged, before: ExecutionChanged) -> bool:
-    """Whether a run trains in another way, or was found to train best in this one; not each change of numbers."""
-    return (now.execution, bool(now.reason)) != (before.execution, bool(before.reason))
