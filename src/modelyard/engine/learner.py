@@ -159,7 +159,7 @@ class Learner:
         for number, batch in enumerate(step.micro_batches):
             with self.autocast():
                 inputs, targets = self.problem.training_inputs(batch, epoch=self.progress.epoch)
-                outputs = self.model(inputs)
+                outputs = self.problem.forward(self.model, inputs)
                 loss = self.problem.loss(outputs, targets)
             step.add_loss(loss.detach(), number)
             loss.backward(self.scaled_share(step.shares[number]))  # type: ignore[no-untyped-call]
