@@ -13,6 +13,7 @@ from typing import Protocol
 from modelyard.agent.supervisor import Supervisor
 from modelyard.api.operations import request_runs, settle, settle_unknown
 from modelyard.api.progress import ProgressReader, Snapshot
+from modelyard.api.snapshot import keep_code, with_code_of
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Pause, Resume
 from modelyard.domain.errors import RunFailedError, StorageFullError, StoreError
@@ -84,6 +85,7 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
     ``go_on`` looks for the newest experiment of the same sweep that is not finished, resumes its paused runs and
     returns it instead. Raises ``RunFailedError`` if there is none, and the newest one of this sweep has failed runs.
     """
+    sweep = with_code_of(sweep, specs)
     if go_on:
         settle(store)
         same = [one for one in store.experiments.list(project=sweep.project) if one.sweep_hash == sweep.hash]
@@ -97,6 +99,7 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
                 return experiment
         if same:
             _refuse_failed(store, same[0])
+    keep_code(store, specs)
     return store.experiments.create(sweep, specs, actor=actor)
 
 

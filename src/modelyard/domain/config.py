@@ -1,9 +1,9 @@
 """RunSpec: everything that decides one run. SweepSpec: a base run, a search space, and how to search it."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from modelyard.domain.base import Config, content_hash
 from modelyard.domain.parts.augmentations import AugmentConfig
@@ -13,18 +13,25 @@ from modelyard.domain.parts.metrics import DEFAULT_METRICS, MetricConfig, is_rep
 from modelyard.domain.parts.models import Mlp, ModelConfig
 from modelyard.domain.parts.optimizers import AdamW, OptimizerConfig
 from modelyard.domain.parts.schedules import Constant, ScheduleConfig
-from modelyard.domain.parts.training import TrainingConfig
+from modelyard.domain.parts.training import CheckpointConfig, EarlyStopping, TrainingConfig
+from modelyard.domain.parts.usercode import Custom, UserCode
 from modelyard.domain.search import SearchConfig
 from modelyard.domain.validation import nearest
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_USER_CODE = ("custom",)
+"""Tasks that are code of the user's own; each has a field of this name."""
+_IMAGE_PARTS = ("data", "model", "loss", "augment", "metrics")
+"""Fields of image classification alone; code of the user's own decides all of that by itself."""
 
 
 class RunSpec(Config):
     """One configuration: equal specs on the same device end with bit-identical weights."""
 
-    task: Literal["image-classification"] = "image-classification"
+    task: Literal["image-classification", "custom"] = "image-classification"
     """What is trained."""
+    custom: Custom | None = None
+    """Your own class; for the task ``custom``, which takes data, model, loss and metrics from it."""
     data: DataConfig = Digits()
     """Where the samples come from and how they are split and sized."""
     model: ModelConfig = Mlp()
@@ -47,23 +54,61 @@ class RunSpec(Config):
     """Seeds the order of the samples; runs with the same value see the same order."""
 
     @model_validator(mode="after")
+    def _parts_belong_to_the_task(self) -> Self:
+        for name in _USER_CODE:
+            if (getattr(self, name) is not None) != (self.task == name):
+                raise ValueError(
+                    f"{name}: this is missing; the task {name!r} needs it"
+                    if self.task == name
+                    else f"{name}: no effect with the task {self.task!r}; remove it, or set task: {name}"
+                )
+        if self.user_code is not None:
+            for name in _IMAGE_PARTS:
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name}: no effect with the task {self.task!r}, whose code decides it; remove it")
+        return self
+
+    @model_validator(mode="after")
     def _watched_metrics_are_measured(self) -> Self:
-        watched = {"training.checkpoint.metric": self.training.checkpoint.metric}
+        watched: dict[str, CheckpointConfig | EarlyStopping] = {"training.checkpoint": self.training.checkpoint}
         if self.training.early_stopping is not None:
-            watched["training.early_stopping.metric"] = self.training.early_stopping.metric
-        for field, metric in watched.items():
-            if not is_reported(metric, self.metrics):
+            watched["training.early_stopping"] = self.training.early_stopping
+        for field, watch in watched.items():
+            metric = watch.metric
+            if self.user_code is not None:
+                _check_mode(field, metric, watch.mode)
+            elif not is_reported(metric, self.metrics):
                 known = [f"val_{name}" for name in reported_names(self.metrics)]
                 raise ValueError(
-                    f"{field}: {metric!r} is not a validation metric of this run{nearest(metric, known)}; "
+                    f"{field}.metric: {metric!r} is not a validation metric of this run{nearest(metric, known)}; "
                     "add it to metrics, or watch another"
                 )
         return self
+
+    @model_serializer(mode="wrap")
+    def _leave_out_what_has_no_effect(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the parts of other tasks: they decide nothing, so they do not count for the hash either."""
+        dumped: dict[str, Any] = handler(self)
+        unused = {*_USER_CODE} - {self.task} | ({*_IMAGE_PARTS} if self.user_code is not None else set())
+        return {name: value for name, value in dumped.items() if name not in unused}
+
+    @property
+    def user_code(self) -> UserCode | None:
+        """The user's own code that is trained, if that is the task."""
+        return self.custom
 
     @property
     def hash(self) -> str:
         """Content hash: SHA-256 (hex) of the canonical JSON."""
         return content_hash(self)
+
+
+def _check_mode(field: str, metric: str, mode: str | None) -> None:
+    """Raise ``ValueError`` for a metric of the user's own of which nobody said whether less or more is better."""
+    if not metric.startswith("val_"):
+        raise ValueError(f"{field}.metric: {metric!r} is not a validation metric; it must start with 'val_'")
+    if metric != "val_loss" and mode is None:
+        raise ValueError(f"{field}.mode: say whether min or max of your own metric {metric!r} is better")
 
 
 class SweepSpec(Config):

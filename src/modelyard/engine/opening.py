@@ -49,12 +49,12 @@ class Opener:
         from are gone.
         """
         spec = run.spec
-        task = task_for(spec)
+        task = task_for(spec, self._store.blobs)
         device = choose_device(spec, self._placing.device)
         checkpoint, loaded = self._newest_good(run, lease)
         saved = None if loaded is None else loaded.index["metadata"]
         feed = self._open_feed(task, spec, saved, device)
-        notes = self._check_fingerprints(lease, feed.data, device)
+        notes = self._check_fingerprints(lease, spec, feed.data, device)
         keeper = Keeper(Learner(spec, task, feed, saved), self._files)
         session = Session(store=self._store, run=run, lease=lease, keeper=keeper, execution=self._placing.execution)
         if loaded is not None:
@@ -88,13 +88,15 @@ class Opener:
             feed = self._feeds[key, plan, device] = Feed(data, plan, device)
         return feed
 
-    def _check_fingerprints(self, lease: Lease, data: TaskData, device: torch.device) -> list[str]:
+    def _check_fingerprints(self, lease: Lease, spec: RunSpec, data: TaskData, device: torch.device) -> list[str]:
         """Fix the fingerprints at the first attempt and compare them later; return notes for the log."""
         now = {
             "data": data.fingerprint,
             "code": code_fingerprint(),
             "environment": environment_fingerprint(device),
         }
+        if spec.user_code is not None and spec.user_code.code is not None:
+            now["own code"] = spec.user_code.code.removeprefix("sha256:")
         with self._store.write(lease) as write:
             fixed = write.fingerprints(now)
         if fixed["data"] != now["data"]:

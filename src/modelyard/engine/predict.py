@@ -17,8 +17,8 @@ def load_predictor(home: str, checkpoint_id: str) -> Predictor:
     """Return a predictor with a checkpoint's weights. Everything it needs is in the checkpoint."""
     with open_store(home) as store:
         loaded = CheckpointFiles(store.blobs).load(store.checkpoints.get(checkpoint_id))
-    spec = RunSpec.model_validate(loaded.index["spec"])
-    return task_for(spec).predictor(spec, loaded.index["metadata"], loaded.weights)
+        spec = RunSpec.model_validate(loaded.index["spec"])
+        return task_for(spec, store.blobs).predictor(spec, loaded.index["metadata"], loaded.weights)
 
 
 def main() -> int:
