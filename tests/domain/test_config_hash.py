@@ -46,6 +46,7 @@ def test_every_field_counts() -> None:
         {"seed": 1},
         {"data_seed": 1},
         {"custom": {"file": "a.py", "class_name": "A"}, "task": "custom"},
+        {"trainer": {"file": "a.py", "function": "a"}, "task": "hf-trainer"},
     ]
     assert {next(iter(change)) for change in changes} == set(RunSpec.model_fields) - {"task"}
     hashes = {RunSpec.model_validate(change).hash for change in changes} | {base.hash}

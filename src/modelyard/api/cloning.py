@@ -83,8 +83,8 @@ def clone(
 
 def _edited(spec: RunSpec, edits: Mapping[str, Any]) -> RunSpec:
     """Return the spec with edits. It keeps the parent's code, unless the file is named: then that is taken as it is."""
-    if spec.user_code is not None and f"{spec.task}.file" in edits:
-        edits = {f"{spec.task}.code": None, **edits}
+    if spec.user_code is not None and f"{spec.code_field}.file" in edits:
+        edits = {f"{spec.code_field}.code": None, **edits}
     return with_code([apply_edits(spec, edits)[0]])[0]
 
 

@@ -88,7 +88,7 @@ def _check(name: str, specs: Sequence[RunSpec], groups: Sequence[Sequence[int]],
 
 def _batch_fits(where: str, spec: RunSpec, samples: int) -> None:
     size = spec.training.batch_size
-    if size > samples:
+    if spec.trainer is None and size > samples:
         raise ConfigError(
             f"{where}training.batch_size: {size} is larger than the {samples} training samples; use at most {samples}"
         )

@@ -66,14 +66,14 @@ def _with_code(spec: RunSpec, digests: dict[str, str]) -> RunSpec:
     if config.file not in digests:
         source = _read(config)
         if source is None:
-            raise ConfigError(f"run.{spec.task}.file: there is no file {config.file}")
-        digests[config.file] = _digest(_checked(source, f"run.{spec.task}.file: {config.file}"))
+            raise ConfigError(f"run.{spec.code_field}.file: there is no file {config.file}")
+        digests[config.file] = _digest(_checked(source, f"run.{spec.code_field}.file: {config.file}"))
     return _replace(spec, digests[config.file])
 
 
 def _replace(spec: RunSpec, code: str | None) -> RunSpec:
     assert spec.user_code is not None
-    return spec.model_copy(update={spec.task: spec.user_code.model_copy(update={"code": code})})
+    return spec.model_copy(update={spec.code_field: spec.user_code.model_copy(update={"code": code})})
 
 
 def _read(config: UserCode) -> bytes | None:

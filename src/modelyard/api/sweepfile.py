@@ -15,7 +15,7 @@ from modelyard.domain.validation import Path as KeyPath
 from modelyard.domain.validation import validate
 from modelyard.scheduler.search.expand import expand
 
-_PATH_FIELDS = ("data.path", "model.model", "custom.file")
+_PATH_FIELDS = ("data.path", "model.model", "custom.file", "trainer.file")
 """Fields of a run that name a file or folder."""
 _MAYBE_PATHS = frozenset({"model.model"})
 """Those that may be the name of something else (an id on a hub): a path only if that folder exists."""

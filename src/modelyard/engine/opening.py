@@ -1,6 +1,7 @@
 """Turns a claimed run into a session: opens its data, builds its learner, and restores where it was."""
 
 from dataclasses import dataclass
+from importlib import import_module
 from weakref import WeakValueDictionary
 
 import torch
@@ -20,6 +21,9 @@ from modelyard.engine.session import Session
 from modelyard.store import Store
 from modelyard.tasks.base import Saved, SplitName, Task, TaskData
 from modelyard.tasks.catalogue import task_for
+from modelyard.tasks.usercode import read_code
+
+_TRAINER_MODULE = "modelyard.engine.trainer.learner"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +53,12 @@ class Opener:
         from are gone.
         """
         spec = run.spec
-        task = task_for(spec, self._store.blobs)
         device = choose_device(spec, self._placing.device)
         checkpoint, loaded = self._newest_good(run, lease)
         saved = None if loaded is None else loaded.index["metadata"]
-        feed = self._open_feed(task, spec, saved, device)
-        notes = self._check_fingerprints(lease, spec, feed.data, device)
-        keeper = Keeper(Learner(spec, task, feed, saved), self._files)
+        learner = self._open_learner(spec, saved, device)
+        notes = self._check_fingerprints(lease, spec, learner.data, device)
+        keeper = Keeper(learner, self._files)
         session = Session(store=self._store, run=run, lease=lease, keeper=keeper, execution=self._placing.execution)
         if loaded is not None:
             session.load_state(keeper.restore(loaded))
@@ -63,7 +66,6 @@ class Opener:
             source = self._files.load(self._store.checkpoints.get(run.warm_start))
             keeper.warm_start(source, inherit_optimizer=run.inherit_optimizer)
         session.replay(self._store.controls.history(run.id))
-        learner = keeper.learner
         with self._store.write(lease) as write:
             write.lines([*notes, _where_it_starts(run, learner)])
             write.begin(
@@ -76,6 +78,14 @@ class Opener:
             )
             write.progress(step=learner.progress.step, epoch=learner.progress.epoch, total_steps=learner.total_steps)
         return session
+
+    def _open_learner(self, spec: RunSpec, saved: Saved, device: torch.device) -> Learner:
+        if spec.trainer is not None:
+            source = read_code(spec.trainer, self._store.blobs) if saved is None else saved["source"]
+            # Not before the first such run: transformers' trainer takes seconds to import.
+            return import_module(_TRAINER_MODULE).TrainerLearner(spec, source, device)  # type: ignore[no-any-return]
+        task = task_for(spec, self._store.blobs)
+        return Learner(spec, task, self._open_feed(task, spec, saved, device), saved)
 
     def _open_feed(self, task: Task, spec: RunSpec, saved: Saved, device: torch.device) -> Feed:
         key = task.data_key(spec, saved)

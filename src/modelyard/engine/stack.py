@@ -12,7 +12,8 @@ from modelyard.tasks.stacked import StackedModel, is_stackable, stack_models
 
 def stack_key(learner: Learner) -> str | None:
     """Return what learners that can share a stack have in common; None for a model that cannot be stacked."""
-    return f"{learner.device} {learner.structure}" if is_stackable(learner.problem) else None
+    stackable = learner.stackable and is_stackable(learner.problem)
+    return f"{learner.device} {learner.structure}" if stackable else None
 
 
 class Stack:

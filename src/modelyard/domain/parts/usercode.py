@@ -42,5 +42,17 @@ class Custom(_UserCode):
         return self.class_name
 
 
-UserCode = Custom
+class TrainerFunction(_UserCode):
+    """A function of your own in a Python file that returns a ``transformers.Trainer``; its own loop trains."""
+
+    function: Identifier
+    """The function; called with the params, it returns the trainer, ready to train."""
+
+    @property
+    def entry(self) -> str:
+        """What is called with the params."""
+        return self.function
+
+
+UserCode = Custom | TrainerFunction
 """Any of them."""

@@ -16,12 +16,13 @@ import numpy as np
 
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import ConfigError, ModelyardError
-from modelyard.domain.parts.usercode import UserCode
+from modelyard.domain.parts.usercode import TrainerFunction, UserCode
 from modelyard.domain.validation import validate
 from modelyard.tasks.base import Saved, SplitName, Task, TaskData
 from modelyard.tasks.custom.data import seed_generators
 from modelyard.tasks.custom.task import CustomTask
-from modelyard.tasks.usercode import explained
+from modelyard.tasks.trainer.opening import open_trainer
+from modelyard.tasks.usercode import explained, noted
 
 _SAMPLES = 2
 """Samples of the batch that is tried; batch norm needs two."""
@@ -48,6 +49,8 @@ class Checker:
         """
         assert spec.user_code is not None
         try:
+            if spec.trainer is not None:
+                return check_trainer(spec.trainer, saved, seed=spec.seed)
             data = self._open(spec, saved)
             self._try(spec, data, saved)
         except ModelyardError:
@@ -74,6 +77,18 @@ class Checker:
         problem.start_evaluation()
         problem.evaluate(problem.model.eval(), batch)
         problem.finish_evaluation()
+
+
+def check_trainer(config: TrainerFunction, saved: Saved, *, seed: int) -> dict[str, int]:
+    """Make the trainer and compute the loss of its first batch; return the sizes of its data."""
+    assert saved is not None
+    seed_generators(seed)
+    trainer = open_trainer(config, saved["source"])
+    with noted(config, f"the trainer of {config.function}(), for its first batch"):
+        batch = next(iter(trainer.get_train_dataloader()))
+        trainer.compute_loss(trainer.model, trainer._prepare_inputs(batch))
+    evaluated = trainer.eval_dataset
+    return {"train": len(trainer.train_dataset), "val": len(evaluated) if hasattr(evaluated, "__len__") else 0}
 
 
 def main() -> int:
