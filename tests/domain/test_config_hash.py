@@ -45,6 +45,8 @@ def test_every_field_counts() -> None:
         {"training": {"threads": 2}},
         {"seed": 1},
         {"data_seed": 1},
+        {"custom": {"file": "a.py", "class_name": "A"}, "task": "custom"},
+        {"trainer": {"file": "a.py", "function": "a"}, "task": "hf-trainer"},
     ]
     assert {next(iter(change)) for change in changes} == set(RunSpec.model_fields) - {"task"}
     hashes = {RunSpec.model_validate(change).hash for change in changes} | {base.hash}

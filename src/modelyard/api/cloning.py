@@ -10,6 +10,7 @@ from modelyard.api.checkpoints import find_checkpoint
 from modelyard.api.datacheck import check_clone
 from modelyard.api.edits import Change, apply_edits, difference
 from modelyard.api.operations import DEFAULT_TIMEOUT, settle, wait_for
+from modelyard.api.snapshot import keep_code, with_code
 from modelyard.api.sweepfile import resolve_edits
 from modelyard.api.tuned import tuned_fields
 from modelyard.domain.checkpoint import Checkpoint
@@ -52,8 +53,9 @@ def clone(
     """
     if inherit_optimizer and warm_start is None:
         raise UserError("--inherit-optimizer takes the optimizer state of a checkpoint; add --warm-start")
-    spec, _ = apply_edits(tuned_spec(store, parent), resolve_edits(edits, Path.cwd()))
-    check_clone(parent.spec, spec)
+    spec = _edited(tuned_spec(store, parent), resolve_edits(edits, Path.cwd()))
+    check_clone(store, parent.spec, spec)
+    keep_code(store, [spec])
     if warm_start is None:
         run = store.runs.clone(parent.id, spec, priority=priority, actor=actor)
         return Cloned(run, difference(parent.spec, spec))
@@ -77,6 +79,13 @@ def clone(
         else:
             break
     return Cloned(run, difference(parent.spec, spec))
+
+
+def _edited(spec: RunSpec, edits: Mapping[str, Any]) -> RunSpec:
+    """Return the spec with edits. It keeps the parent's code, unless the file is named: then that is taken as it is."""
+    if spec.user_code is not None and f"{spec.code_field}.file" in edits:
+        edits = {f"{spec.code_field}.code": None, **edits}
+    return with_code([apply_edits(spec, edits)[0]])[0]
 
 
 def tuned_spec(store: Store, run: Run) -> RunSpec:
@@ -126,4 +135,6 @@ def _check_fits(source: RunSpec, spec: RunSpec, checkpoint: Checkpoint, inherit_
 
 
 def _structure(spec: RunSpec) -> dict[str, Any]:
+    if spec.user_code is not None:  # the engine sees whether the weights fit
+        return {}
     return spec.model.model_dump(mode="json", exclude=set(_NOT_STRUCTURE))

@@ -16,6 +16,7 @@ from modelyard.domain.errors import ModelyardError, UserError
 from modelyard.domain.validation import validate
 
 _MODULE = "modelyard.tasks.image_classification.inspect_main"
+_CODE_MODULE = "modelyard.tasks.custom.check_main"
 _DIGITS = "digits"
 
 
@@ -58,12 +59,22 @@ def check_data(configs: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     yield from _ask([{"data": config, "check": True} for config in configs], None)
 
 
-def _ask(requests: Sequence[dict[str, Any]], progress: Callable[[int, int], None] | None) -> Iterator[dict[str, Any]]:
+def check_code(requests: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield for each ``{"spec": ..., "source": ...}`` the sizes of what its code opened: ``{"train": n, ...}``.
+
+    Raises the ``ConfigError`` or ``DataError`` that training would end with, as far as a few samples can tell.
+    """
+    yield from _ask(requests, None, module=_CODE_MODULE)
+
+
+def _ask(
+    requests: Sequence[dict[str, Any]], progress: Callable[[int, int], None] | None, *, module: str = _MODULE
+) -> Iterator[dict[str, Any]]:
     """Yield the child's answer to each request; one child serves all, since starting it costs most."""
     # A file for its errors, not a pipe: a full pipe that nobody reads yet would stop it for ever.
     with tempfile.TemporaryFile("w+") as stderr:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
+            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
         )
         with process:
             assert process.stdin is not None

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelyard.api.jsonfile import read_json
 from modelyard.api.search import first_trials
+from modelyard.api.snapshot import with_code
 from modelyard.api.yamlfile import read_yaml
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError, UserError
@@ -16,7 +17,7 @@ from modelyard.domain.validation import Path as KeyPath
 from modelyard.domain.validation import validate
 from modelyard.scheduler.search.expand import expand
 
-_PATH_FIELDS = ("data.path", "model.model")
+_PATH_FIELDS = ("data.path", "model.model", "custom.file", "trainer.file")
 """Fields of a run that name a file or folder."""
 _MAYBE_PATHS = frozenset({"model.model"})
 """Those that may be the name of something else (an id on a hub): a path only if that folder exists."""
@@ -61,14 +62,14 @@ def folder_of(source: str) -> Path:
 
 
 def expand_at(sweep: SweepSpec, source: str = "", lines: Mapping[KeyPath, int] | None = None) -> tuple[RunSpec, ...]:
-    """Expand a sweep into runs, as far as they are known before any has trained.
+    """Expand a sweep into runs, as far as they are known before any has trained, with the digests of the user's code.
 
     Problems of the search get the file and line of the field they name.
     """
     try:
         if sweep.search.method in LEARNING_METHODS:  # the others are not known yet
-            return tuple(trial.spec for trial in first_trials(sweep))
-        return expand(sweep)
+            return with_code([trial.spec for trial in first_trials(sweep)])
+        return with_code(expand(sweep))
     except ConfigError as error:
         located = [_located(line, source, lines or {}) for line in str(error).splitlines()]
         raise ConfigError("\n".join(located)) from error

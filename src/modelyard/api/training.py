@@ -14,6 +14,7 @@ from modelyard.agent.supervisor import Supervisor
 from modelyard.api.operations import request_runs, settle, settle_unknown
 from modelyard.api.progress import ProgressReader, Snapshot
 from modelyard.api.search import SearchDriver, can_decide, first_trials, is_scored, until_epoch
+from modelyard.api.snapshot import keep_code, with_code_of
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Pause, Resume
 from modelyard.domain.errors import RunFailedError, StorageFullError, StoreError
@@ -86,6 +87,7 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
     returns it instead. Raises ``RunFailedError`` if there is none, and the newest one of this sweep has failed runs.
     A search that decides begins with its first trials, whatever ``specs`` holds.
     """
+    sweep = with_code_of(sweep, specs)
     if go_on:
         settle(store)
         same = [one for one in store.experiments.list(project=sweep.project) if one.sweep_hash == sweep.hash]
@@ -100,6 +102,7 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
                 return experiment
         if same:
             _refuse_failed(store, same[0])
+    keep_code(store, specs)
     if not sweep.search.decides:
         return store.experiments.create(sweep, specs, actor=actor)
     trials = first_trials(sweep)

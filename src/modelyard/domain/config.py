@@ -1,9 +1,9 @@
 """RunSpec: everything that decides one run. SweepSpec: a base run, a search space, and how to search it."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from modelyard.domain.base import Config, content_hash
 from modelyard.domain.parts.augmentations import AugmentConfig
@@ -13,19 +13,41 @@ from modelyard.domain.parts.metrics import DEFAULT_METRICS, MetricConfig, is_rep
 from modelyard.domain.parts.models import Mlp, ModelConfig
 from modelyard.domain.parts.optimizers import AdamW, OptimizerConfig
 from modelyard.domain.parts.schedules import Constant, ScheduleConfig
-from modelyard.domain.parts.training import TrainingConfig
+from modelyard.domain.parts.training import CheckpointConfig, EarlyStopping, TrainingConfig
+from modelyard.domain.parts.usercode import Custom, TrainerFunction, UserCode
 from modelyard.domain.search import SearchConfig
 from modelyard.domain.search_checks import check_search
 from modelyard.domain.validation import nearest
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_USER_CODE = {"custom": "custom", "hf-trainer": "trainer"}
+"""Tasks that are code of the user's own, and the field of each."""
+_IMAGE_PARTS = ("data", "model", "loss", "augment", "metrics")
+"""Fields of image classification alone; code of the user's own decides all of that by itself."""
+_OF_THE_TRAINER = (
+    "optimizer",
+    "schedule",
+    "data_seed",
+    *(
+        f"training.{name}"
+        for name in (
+            *("epochs", "batch_size", "accumulate", "eval_batch_size", "evaluate_every"),
+            *("clip_norm", "precision", "ema"),
+        )
+    ),
+)
+"""Fields that a ``transformers.Trainer`` has in its own arguments."""
 
 
 class RunSpec(Config):
     """One configuration: equal specs on the same device end with bit-identical weights."""
 
-    task: Literal["image-classification"] = "image-classification"
+    task: Literal["image-classification", "custom", "hf-trainer"] = "image-classification"
     """What is trained."""
+    custom: Custom | None = None
+    """Your own class; for the task ``custom``, which takes data, model, loss and metrics from it."""
+    trainer: TrainerFunction | None = None
+    """Your own function that returns a ``transformers.Trainer``; for the task ``hf-trainer``, which runs its loop."""
     data: DataConfig = Digits()
     """Where the samples come from and how they are split and sized."""
     model: ModelConfig = Mlp()
@@ -48,23 +70,86 @@ class RunSpec(Config):
     """Seeds the order of the samples; runs with the same value see the same order."""
 
     @model_validator(mode="after")
+    def _parts_belong_to_the_task(self) -> Self:
+        for task, name in _USER_CODE.items():
+            if (getattr(self, name) is not None) != (self.task == task):
+                raise ValueError(
+                    f"{name}: this is missing; the task {task!r} needs it"
+                    if self.task == task
+                    else f"{name}: no effect with the task {self.task!r}; remove it, or set task: {task}"
+                )
+        for path in self._unused_fields:
+            if _field(self, path) != _default(path):
+                raise ValueError(f"{path}: no effect with the task {self.task!r}, whose code decides it; remove it")
+        return self
+
+    @property
+    def _unused_fields(self) -> tuple[str, ...]:
+        if self.user_code is None:
+            return ()
+        return _IMAGE_PARTS if self.task == "custom" else (*_IMAGE_PARTS, *_OF_THE_TRAINER)
+
+    @model_validator(mode="after")
     def _watched_metrics_are_measured(self) -> Self:
-        watched = {"training.checkpoint.metric": self.training.checkpoint.metric}
+        watched: dict[str, CheckpointConfig | EarlyStopping] = {"training.checkpoint": self.training.checkpoint}
         if self.training.early_stopping is not None:
-            watched["training.early_stopping.metric"] = self.training.early_stopping.metric
-        for field, metric in watched.items():
-            if not is_reported(metric, self.metrics):
+            watched["training.early_stopping"] = self.training.early_stopping
+        for field, watch in watched.items():
+            metric = watch.metric
+            if self.user_code is not None:
+                _check_mode(field, metric, watch.mode)
+            elif not is_reported(metric, self.metrics):
                 known = [f"val_{name}" for name in reported_names(self.metrics)]
                 raise ValueError(
-                    f"{field}: {metric!r} is not a validation metric of this run{nearest(metric, known)}; "
+                    f"{field}.metric: {metric!r} is not a validation metric of this run{nearest(metric, known)}; "
                     "add it to metrics, or watch another"
                 )
         return self
+
+    @model_serializer(mode="wrap")
+    def _leave_out_what_has_no_effect(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the parts of other tasks: they decide nothing, so they do not count for the hash either."""
+        dumped: dict[str, Any] = handler(self)
+        unused = {*_USER_CODE.values(), *self._unused_fields} - {_USER_CODE.get(self.task)}
+        return {name: value for name, value in dumped.items() if name not in unused}
+
+    @property
+    def user_code(self) -> UserCode | None:
+        """The user's own code that is trained, if that is the task."""
+        return self.custom or self.trainer
+
+    @property
+    def code_field(self) -> str:
+        """The field that has it: ``custom`` or ``trainer``."""
+        return _USER_CODE[self.task]
 
     @property
     def hash(self) -> str:
         """Content hash: SHA-256 (hex) of the canonical JSON."""
         return content_hash(self)
+
+
+def _field(spec: RunSpec, path: str) -> Any:
+    value: Any = spec
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _default(path: str) -> Any:
+    first, *rest = path.split(".")
+    value = RunSpec.model_fields[first].default
+    for name in rest:
+        value = getattr(value, name)
+    return value
+
+
+def _check_mode(field: str, metric: str, mode: str | None) -> None:
+    """Raise ``ValueError`` for a metric of the user's own of which nobody said whether less or more is better."""
+    if not metric.startswith("val_"):
+        raise ValueError(f"{field}.metric: {metric!r} is not a validation metric; it must start with 'val_'")
+    if metric != "val_loss" and mode is None:
+        raise ValueError(f"{field}.mode: say whether min or max of your own metric {metric!r} is better")
 
 
 class SweepSpec(Config):

@@ -1,6 +1,7 @@
 """Which configurations have models and batches of one shape, so that they can train as one model."""
 
 import hashlib
+from typing import Any
 
 from modelyard.domain.base import canonical_json
 from modelyard.domain.config import RunSpec
@@ -19,11 +20,19 @@ def structure_key(spec: RunSpec) -> str:
     return canonical_json(
         {
             "task": spec.task,
-            "data": spec.data.model_dump(mode="json"),
-            "model": spec.model.model_dump(mode="json", exclude=set(_FREE_MODEL_FIELDS)),
+            **_data_and_model(spec),
             "training": {name: training[name] for name in _SHARED_TRAINING_FIELDS},
         }
     )
+
+
+def _data_and_model(spec: RunSpec) -> dict[str, Any]:
+    if spec.user_code is not None:  # what a parameter does, only the code knows
+        return {"code": spec.user_code.model_dump(mode="json")}
+    return {
+        "data": spec.data.model_dump(mode="json"),
+        "model": spec.model.model_dump(mode="json", exclude=set(_FREE_MODEL_FIELDS)),
+    }
 
 
 def structure_hash(spec: RunSpec) -> str:

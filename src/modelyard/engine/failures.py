@@ -32,7 +32,8 @@ def reason_for(error: BaseException) -> Reason:
         return Reason(code=ReasonCode.STORAGE_FULL, message=f"{_first_line(error)}; free some space and resume the run")
     if isinstance(error, UserError):
         return Reason(code=ReasonCode.BAD_INPUT, message=str(error))
-    return Reason(code=ReasonCode.ERROR, message=f"{type(error).__name__}: {_first_line(error)}")
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return Reason(code=ReasonCode.ERROR, message=f"{type(error).__name__}: {_first_line(error)}{notes}")
 
 
 def is_passing(error: BaseException) -> bool:

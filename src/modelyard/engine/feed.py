@@ -1,6 +1,5 @@
 """The batches of one data plan: gathered once for every learner that is at the same place."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -57,7 +56,7 @@ class Feed:
 
     def _measure(self) -> int:
         sample = self.data.batch(SplitName.TRAIN, np.zeros(1, dtype=np.int64))
-        per_step = sample.inputs.nbytes * self.plan.batch_size * self.plan.accumulate
+        per_step = max(1, sample.nbytes) * self.plan.batch_size * self.plan.accumulate
         return max(1, min(MOST_STEPS_AT_ONCE, MOST_BYTES_AT_ONCE // per_step))
 
     def _gather(self, epoch: int, first: int, count: int) -> Block:
@@ -67,7 +66,7 @@ class Feed:
         indices = np.concatenate([micro_batch for step in steps for micro_batch in step])
         whole = self.to_device(self.data.batch(SplitName.TRAIN, indices))
         self.gathered += len(indices)
-        parts = iter(_split(whole, [len(micro_batch) for step in steps for micro_batch in step]))
+        parts = iter(whole.split([len(micro_batch) for step in steps for micro_batch in step]))
         return Block(epoch, first, [[next(parts) for _ in step] for step in steps])
 
     def _epoch_permutation(self, epoch: int) -> Indices:
@@ -79,14 +78,5 @@ class Feed:
         """Return ``batch`` on the device."""
         if self.device.type == "cpu":
             return batch
-        overlap = self.device.type == "cuda"  # on others the host's memory may be reused before the copy is done
-        return Batch(
-            batch.inputs.to(self.device, non_blocking=overlap),
-            batch.targets.to(self.device, non_blocking=overlap),
-            batch.samples,
-        )
-
-
-def _split(whole: Batch, sizes: list[int]) -> Iterator[Batch]:
-    parts = [torch.split(tensor, sizes) for tensor in (whole.inputs, whole.targets, whole.samples)]
-    return (Batch(*part) for part in zip(*parts, strict=True))
+        # On other devices the host's memory may be reused before the copy is done.
+        return batch.to(self.device, non_blocking=self.device.type == "cuda")

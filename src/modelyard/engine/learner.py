@@ -33,6 +33,8 @@ class StepDone(NamedTuple):
 
     samples: int
     learning_rate: float
+    logged: Mapping[str, float] = {}
+    """What else was measured."""
 
 
 class Step:
@@ -57,6 +59,9 @@ class Step:
 
 class Learner:
     """One configuration in training, on its feed's device. Only an *active* learner may step alone."""
+
+    stackable = True
+    """Whether it may take its steps together with others."""
 
     def __init__(self, spec: RunSpec, task: Task, feed: Feed, saved: Saved = None) -> None:
         data = feed.data
@@ -159,7 +164,7 @@ class Learner:
         for number, batch in enumerate(step.micro_batches):
             with self.autocast():
                 inputs, targets = self.problem.training_inputs(batch, epoch=self.progress.epoch)
-                outputs = self.model(inputs)
+                outputs = self.problem.forward(self.model, inputs)
                 loss = self.problem.loss(outputs, targets)
             step.add_loss(loss.detach(), number)
             loss.backward(self.scaled_share(step.shares[number]))  # type: ignore[no-untyped-call]
@@ -215,6 +220,11 @@ class Learner:
             self._block = self._feed.block(epoch, step)
         return self._block.steps[step - self._block.first]
 
+    def refusal(self, change: Tune) -> str:
+        """Return why hyperparameters cannot be changed so; nothing if they can."""
+        del change
+        return ""
+
     def tune(self, change: Tune) -> None:
         """Change hyperparameters from the next step on."""
         if change.learning_rate is not None:
@@ -262,6 +272,9 @@ class Learner:
                 losses.append((self.problem.evaluate(model, batch), stop - start))
             yield stop - start
         self.evaluation_loss = math.fsum(loss.item() * count for loss, count in losses) / size
+
+    def close(self) -> None:
+        """Give up what does not go with the memory."""
 
     # State.
 

@@ -1,6 +1,7 @@
 """Turns a claimed run into a session: opens its data, builds its learner, and restores where it was."""
 
 from dataclasses import dataclass
+from importlib import import_module
 from weakref import WeakValueDictionary
 
 import torch
@@ -20,6 +21,9 @@ from modelyard.engine.session import Session
 from modelyard.store import Store
 from modelyard.tasks.base import Saved, ScoresSamples, SplitName, Task, TaskData
 from modelyard.tasks.catalogue import task_for
+from modelyard.tasks.usercode import read_code
+
+_TRAINER_MODULE = "modelyard.engine.trainer.learner"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +53,14 @@ class Opener:
         from are gone.
         """
         spec = run.spec
-        task = task_for(spec)
         device = choose_device(spec, self._placing.device)
         checkpoint, loaded = self._newest_good(run, lease)
         saved = None if loaded is None else loaded.index["metadata"]
-        feed = self._open_feed(task, spec, saved, device)
-        notes = self._check_fingerprints(lease, feed.data, device)
-        keeper = Keeper(Learner(spec, task, feed, saved), self._files)
+        learner = self._open_learner(spec, saved, device)
+        notes = self._check_fingerprints(lease, spec, learner.data, device)
+        keeper = Keeper(learner, self._files)
         if run.scored:
-            _keep_scores(keeper.learner)
+            _keep_scores(learner)
         session = Session(store=self._store, run=run, lease=lease, keeper=keeper, execution=self._placing.execution)
         if loaded is not None:
             session.load_state(keeper.restore(loaded))
@@ -68,7 +71,6 @@ class Opener:
             else:
                 keeper.warm_start(source, inherit_optimizer=run.inherit_optimizer)
         session.replay(self._store.controls.history(run.id))
-        learner = keeper.learner
         with self._store.write(lease) as write:
             write.lines([*notes, _where_it_starts(run, learner)])
             write.begin(
@@ -82,6 +84,14 @@ class Opener:
             write.progress(step=learner.progress.step, epoch=learner.progress.epoch, total_steps=learner.total_steps)
         return session
 
+    def _open_learner(self, spec: RunSpec, saved: Saved, device: torch.device) -> Learner:
+        if spec.trainer is not None:
+            source = read_code(spec.trainer, self._store.blobs) if saved is None else saved["source"]
+            # Not before the first such run: transformers' trainer takes seconds to import.
+            return import_module(_TRAINER_MODULE).TrainerLearner(spec, source, device)  # type: ignore[no-any-return]
+        task = task_for(spec, self._store.blobs)
+        return Learner(spec, task, self._open_feed(task, spec, saved, device), saved)
+
     def _open_feed(self, task: Task, spec: RunSpec, saved: Saved, device: torch.device) -> Feed:
         key = task.data_key(spec, saved)
         data = self._data.get(key)
@@ -93,13 +103,15 @@ class Opener:
             feed = self._feeds[key, plan, device] = Feed(data, plan, device)
         return feed
 
-    def _check_fingerprints(self, lease: Lease, data: TaskData, device: torch.device) -> list[str]:
+    def _check_fingerprints(self, lease: Lease, spec: RunSpec, data: TaskData, device: torch.device) -> list[str]:
         """Fix the fingerprints at the first attempt and compare them later; return notes for the log."""
         now = {
             "data": data.fingerprint,
             "code": code_fingerprint(),
             "environment": environment_fingerprint(device),
         }
+        if spec.user_code is not None and spec.user_code.code is not None:
+            now["own code"] = spec.user_code.code.removeprefix("sha256:")
         with self._store.write(lease) as write:
             fixed = write.fingerprints(now)
         if fixed["data"] != now["data"]:

@@ -133,6 +133,7 @@ class SessionPool:
     def _remove(self, session: Session) -> None:
         if session in self.sessions:
             self.sessions.remove(session)
+            session.learner.close()
             self.residency.remove(session.learner)
 
     def say(self, line: str) -> None:

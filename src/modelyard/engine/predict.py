@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.domain.config import RunSpec
-from modelyard.domain.errors import DataError, ModelyardError
+from modelyard.domain.errors import ConfigError, DataError, ModelyardError
 from modelyard.engine.checkpoint_files import CheckpointFiles
 from modelyard.store import open_store
 from modelyard.tasks.base import Predictor
@@ -17,8 +17,13 @@ def load_predictor(home: str, checkpoint_id: str) -> Predictor:
     """Return a predictor with a checkpoint's weights. Everything it needs is in the checkpoint."""
     with open_store(home) as store:
         loaded = CheckpointFiles(store.blobs).load(store.checkpoints.get(checkpoint_id))
-    spec = RunSpec.model_validate(loaded.index["spec"])
-    return task_for(spec).predictor(spec, loaded.index["metadata"], loaded.weights)
+        spec = RunSpec.model_validate(loaded.index["spec"])
+        if spec.trainer is not None:
+            raise ConfigError(
+                "a trainer's model is not predicted here; export the checkpoint (modelyard checkpoints export) and "
+                "load its model.safetensors with transformers"
+            )
+        return task_for(spec, store.blobs).predictor(spec, loaded.index["metadata"], loaded.weights)
 
 
 def main() -> int:

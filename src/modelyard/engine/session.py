@@ -122,6 +122,8 @@ class Session:
     def stepped(self, done: StepDone) -> None:
         """Write down an optimizer step, as often as things are written down."""
         self._samples += done.samples
+        for name, value in done.logged.items():
+            self.recorder.point(name, self.learner.progress.step, value)
         self._measure(done.learning_rate)
         self._write_if_due(Unit.TRAIN)
 
@@ -334,6 +336,9 @@ class Session:
             self.save(to=RunState.STOPPED, reason=asked_for(record), op=record)
         elif isinstance(op, Save):
             self.save(op=record)
+        elif isinstance(op, Tune) and (refusal := self.learner.refusal(op)):
+            with self._store.write(self.lease) as write:
+                write.reject(record.id, message=refusal)
         elif isinstance(op, Tune):
             self._tune(record, op)
 

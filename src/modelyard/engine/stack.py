@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from modelyard.engine.learner import Learner, Step
-from modelyard.tasks.stacked import StackedModel, can_stack
+from modelyard.tasks.stacked import StackedModel, is_stackable, stack_models
 
 
 def stack_key(learner: Learner) -> str | None:
     """Return what learners that can share a stack have in common; None for a model that cannot be stacked."""
-    return f"{learner.device} {learner.structure}" if can_stack(learner.model) else None
+    stackable = learner.stackable and is_stackable(learner.problem)
+    return f"{learner.device} {learner.structure}" if stackable else None
 
 
 class Stack:
@@ -27,7 +28,7 @@ class Stack:
         self.learners[0].prepare_process()
         try:
             streams = [learner.join_stack() for learner in self.learners]
-            self._model = StackedModel([learner.model for learner in self.learners], streams)
+            self._model = stack_models([learner.problem for learner in self.learners], streams)
         except BaseException:
             self.__exit__()
             raise

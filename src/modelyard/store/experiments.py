@@ -14,7 +14,7 @@ from modelyard.domain.errors import NotFoundError, UserError
 from modelyard.domain.events import ExperimentCreated, ExperimentDeleted, RunCreated
 from modelyard.domain.run import Experiment, Reason, ReasonCode, RunState
 from modelyard.domain.structure import structure_hash
-from modelyard.store import clock, eventfeed
+from modelyard.store import clock, code_refs, eventfeed
 from modelyard.store.database import Database
 from modelyard.store.deletion import delete_runs
 from modelyard.store.doorbell import Doorbell
@@ -73,6 +73,7 @@ class Experiments:
             for number, until_epoch in enumerate(until_epochs or ()):
                 rows[number] |= {"trial": number + 1, "until_epoch": until_epoch, "scored": scored}
             connection.execute(insert(runs), rows)
+            code_refs.record(connection, self._home, specs, rows)
             eventfeed.append_all(connection, [created_event(row, experiment_id) for row in rows], actor=actor)
             created = _fetch(connection, experiments.c.key == key)[0]
         self._doorbell.ring()

@@ -9,7 +9,7 @@ from modelyard.domain.config import RunSpec
 from modelyard.domain.control import ControlOp, ControlRecord
 from modelyard.domain.errors import ConflictError, NotFoundError, UserError
 from modelyard.domain.run import Reason, ReasonCode, Run, RunState
-from modelyard.store import checkpoints, eventfeed, requests
+from modelyard.store import checkpoints, code_refs, eventfeed, requests
 from modelyard.store.controls import op_record
 from modelyard.store.database import Database
 from modelyard.store.deletion import delete_runs
@@ -113,6 +113,7 @@ class Runs:
                 inherit_optimizer=inherit_optimizer,
             )
             connection.execute(insert(runs).values(row))
+            code_refs.record(connection, self._home, [spec], [row])
             eventfeed.append_all(connection, [created_event(row, parent.experiment_id)], actor=actor)
             if start is not None:
                 checkpoints.borrow(connection, key_of(connection, row["id"]), start)

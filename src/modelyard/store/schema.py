@@ -239,7 +239,7 @@ blob_refs = Table(
     "blob_refs",
     metadata,
     Column("digest", Text, primary_key=True),
-    Column("owner_kind", Text, primary_key=True),  # "checkpoint" or "artifact"
+    Column("owner_kind", Text, primary_key=True),  # "checkpoint", "artifact" or "code"
     Column("owner_id", Key, primary_key=True, autoincrement=False),  # the owner's key
     Column("size", BigInteger, nullable=False),
     _run(index=True),

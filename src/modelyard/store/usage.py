@@ -35,7 +35,7 @@ class StorageUsage:
 
     checkpoints: int
     artifacts: int
-    """Blobs of artifacts that no checkpoint has too."""
+    """Blobs of artifacts, and of code that runs were submitted with, that no checkpoint has too."""
     unreferenced: int
     """Blobs that a collection would delete, and temporary files."""
     database: int

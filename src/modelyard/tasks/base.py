@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from modelyard.domain.config import RunSpec
+from modelyard.tasks.nested import Nested, leaves, map_tensors, split
 
 
 class SplitName(StrEnum):
@@ -24,15 +26,39 @@ class SplitName(StrEnum):
 class Batch:
     """Samples on the device, before augmentation and normalisation.
 
-    ``inputs`` are uint8 [B, C, H, W] for images, ``targets`` int64 [B], ``samples`` int64 [B] numbers within the split.
+    ``inputs`` are uint8 [B, C, H, W] for images and ``targets`` int64 [B]; other tasks may nest tensors [B, ...].
+    ``samples`` are int64 [B] numbers within the split; they stay on the host.
     """
 
-    inputs: Tensor
-    targets: Tensor
+    inputs: Nested
+    targets: Nested
     samples: Tensor
 
     def __len__(self) -> int:
-        return self.targets.shape[0]
+        return self.samples.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the inputs."""
+        return sum(tensor.nbytes for tensor in leaves(self.inputs))
+
+    @property
+    def shapes(self) -> Sequence[torch.Size]:
+        """The shape of each tensor of the inputs."""
+        return [tensor.shape for tensor in leaves(self.inputs)]
+
+    def to(self, device: torch.device, *, non_blocking: bool) -> Self:
+        """Return it on ``device``."""
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=non_blocking)
+
+        return type(self)(map_tensors(move, self.inputs), map_tensors(move, self.targets), self.samples)
+
+    def split(self, sizes: Sequence[int]) -> list[Self]:
+        """Cut it into batches of these sizes."""
+        parts = (split(self.inputs, sizes), split(self.targets, sizes), torch.split(self.samples, list(sizes)))
+        return [type(self)(*part) for part in zip(*parts, strict=True)]
 
 
 class TaskData(Protocol):
@@ -50,6 +76,15 @@ class TaskData(Protocol):
         ...
 
 
+Model = Callable[..., Nested]
+"""A module, or what computes the same."""
+
+
+def call(model: Model, inputs: Nested) -> Nested:
+    """Give a model its inputs: the usual ``Problem.forward``."""
+    return model(inputs)
+
+
 class Problem(Protocol):
     """One run's model, and what is done with a batch."""
 
@@ -57,11 +92,21 @@ class Problem(Protocol):
     metadata: Mapping[str, Any]
     """What prediction needs besides config and weights, as JSON: labels, preprocessing. Saved in every checkpoint."""
 
-    def training_inputs(self, batch: Batch, *, epoch: int) -> tuple[Tensor, Tensor]:
+    @property
+    def forward(self) -> Callable[[Model, Nested], Nested]:
+        """What computes the outputs of a model for inputs: ``call``, for a model that is just called with them."""
+        ...
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether the rules of ``tasks.stacked`` hold for its model and inputs; else ``vmap`` may do."""
+        ...
+
+    def training_inputs(self, batch: Batch, *, epoch: int) -> tuple[Nested, Nested]:
         """Augment and normalise; return what the model gets and what the loss gets."""
         ...
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, outputs: Nested, targets: Nested) -> Tensor:
         """Return the mean loss (scalar) of a model's outputs."""
         ...
 
@@ -93,14 +138,14 @@ class ScoresSamples(Protocol):
 class ProblemStack(Protocol):
     """What K problems that train as one model do with their batches. Each gets what it would get alone."""
 
-    def training_inputs(self, batches: Sequence[Batch], *, epochs: Sequence[int]) -> tuple[Tensor, Sequence[Tensor]]:
+    def training_inputs(self, batches: Sequence[Batch], *, epochs: Sequence[int]) -> tuple[Nested, Sequence[Nested]]:
         """Augment and normalise a batch of every member (the very same object where members share it).
 
         Returns the models' inputs [K, B, ...], or [1, B, ...] if all members get the same, and each member's targets.
         """
         ...
 
-    def losses(self, outputs: Tensor, targets: Sequence[Tensor]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    def losses(self, outputs: Nested, targets: Sequence[Nested]) -> tuple[Tensor, Callable[[Tensor], Nested]]:
         """Return each member's mean loss, [K], of the outputs [K, B, ...], and the way back.
 
         That takes a factor for each loss, [K], and returns the gradient of the outputs. No tensor here has a graph.

@@ -206,5 +206,5 @@ def _is_here(session: Session) -> bool:
 
 
 def _same_sizes(steps: Sequence[Step]) -> bool:
-    sizes = [[batch.inputs.shape for batch in step.micro_batches] for step in steps]
+    sizes = [[batch.shapes for batch in step.micro_batches] for step in steps]
     return all(size == sizes[0] for size in sizes)

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from modelyard.domain.config import RunSpec
 from modelyard.domain.sample_scores import pack_scores
 from modelyard.tasks.augmentations import build_augmenter
-from modelyard.tasks.base import Batch
+from modelyard.tasks.base import Batch, call
 from modelyard.tasks.image_classification.normalizer import Normalizer
 from modelyard.tasks.losses import build_loss
 from modelyard.tasks.metrics import build_metrics
 from modelyard.tasks.models import build_model, model_metadata, rebuild_model
 from modelyard.tasks.preprocessing import Preprocessing
+from modelyard.tasks.stacked import can_stack
 
 
 class ImageProblem:
@@ -26,6 +27,7 @@ class ImageProblem:
     model: nn.Module
     metadata: Mapping[str, Any]
     """What prediction needs besides config and weights, as JSON: ``classes``, ``preprocessing``, ``model``."""
+    forward = staticmethod(call)
 
     def __init__(
         self,
@@ -57,6 +59,11 @@ class ImageProblem:
             "preprocessing": preprocessing.to_json(),
             "model": model_metadata(self.model),
         }
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether the rules of ``tasks.stacked`` hold for its model; one of Hugging Face has none."""
+        return can_stack(self.model)
 
     def training_inputs(self, batch: Batch, *, epoch: int) -> tuple[Tensor, Tensor]:
         """Augment and normalise; return pixels [B, C, H, W] and class numbers [B] or probabilities [B, classes]."""

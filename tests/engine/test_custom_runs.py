@@ -1,0 +1,258 @@
+"""A user's own class gets all that our tasks get: exact resumes, stacks, averages, early stopping, tunes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load
+
+from modelyard.domain.config import RunSpec
+from modelyard.domain.control import Tune
+from modelyard.domain.run import ReasonCode, Run, RunState
+from modelyard.engine.executors import Sliced, Stacked
+from modelyard.engine.pool import SessionPool
+from modelyard.engine.stack import Stack
+from modelyard.store import Store
+
+Train = Callable[..., list[Run]]
+Outcome = Callable[[Run], dict[str, Any]]
+MakeSpec = Callable[..., RunSpec]
+Kill = Callable[..., list[Run]]
+
+SOURCE = '''
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Rows:
+    @staticmethod
+    def data():
+        x = torch.randn(120, 6)
+        y = x.sin().sum(1)
+        return {"train": (x[:80], y[:80]), "val": (x[80:100], y[80:100]), "test": (x[100:], y[100:])}
+
+    def __init__(self, width=16, dropout=0.2):
+        self.width, self.dropout = width, dropout
+
+    def build(self):
+        return nn.Sequential(
+            nn.Linear(6, self.width), nn.BatchNorm1d(self.width), nn.ReLU(), nn.Dropout(self.dropout),
+            nn.Linear(self.width, 1),
+        )
+
+    def loss(self, outputs, batch):
+        return functional.mse_loss(outputs.squeeze(1), batch[1])
+
+    def metrics(self, outputs, batch):
+        return {"mae": (outputs.squeeze(1) - batch[1]).abs()}
+
+
+class Gate(nn.Module):
+    def __init__(self, width, dropout):
+        super().__init__()
+        self.first, self.second, self.out = nn.Linear(6, width), nn.Linear(6, width), nn.Linear(width, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x):
+        return self.out(self.dropout(torch.sigmoid(self.first(x)) * self.second(x)))
+
+
+class Gated(Rows):
+    def build(self):
+        return Gate(self.width, self.dropout)
+
+    def forward(self, model, batch):
+        return model(batch[0])
+
+
+class Texts:
+    """A map-style data set of dicts, and noise that the model draws itself."""
+
+    def data(self):
+        samples = [
+            {"tokens": torch.randint(0, 9, (5,)), "targets": number % 2} for number in range(60)
+        ]
+        return {"train": samples[:40], "val": samples[40:]}
+
+    def build(self):
+        return nn.ModuleDict({"embedding": nn.Embedding(9, 8), "head": nn.Linear(8, 2)})
+
+    def forward(self, model, batch):
+        hidden = model["embedding"](batch["tokens"]).mean(1)
+        if model.training:
+            hidden = hidden + torch.randn_like(hidden) * 0.1
+        return model["head"](hidden)
+
+    def loss(self, outputs, batch):
+        return functional.cross_entropy(outputs.float(), batch["targets"])
+
+
+class Broken(Rows):
+    def loss(self, outputs, batch):
+        if len(batch[1]) < 16:
+            raise ValueError("a short batch")
+        return super().loss(outputs, batch)
+'''
+CLASSES = ("Rows", "Gated", "Texts")
+
+
+@pytest.fixture
+def make_own(store: Store, tmp_path: Path) -> MakeSpec:
+    """Build a small spec of one of the classes above, with everything switched on."""
+    code = store.blobs.put([SOURCE.encode()]).digest
+
+    def make(class_name: str, learning_rate: float = 0.01, seed: int = 0, **training: Any) -> RunSpec:
+        return RunSpec.model_validate(
+            {
+                "task": "custom",
+                "custom": {"file": str(tmp_path / "never_there.py"), "class_name": class_name, "code": code},
+                "optimizer": {"name": "adamw", "learning_rate": learning_rate},
+                "schedule": "warmup-cosine",
+                "seed": seed,
+                "training": {
+                    "epochs": 4,
+                    "batch_size": 16,
+                    "eval_batch_size": 7,
+                    "accumulate": 2,
+                    "precision": "bf16",
+                    "ema": {"decay": 0.9},
+                    "clip_norm": 1.0,
+                    "log_every": 2,
+                    "max_retries": 1000,
+                    "checkpoint": {"every_steps": 3},
+                    **training,
+                },
+            }
+        )
+
+    return make
+
+
+def test_sliced_equals_solo_and_every_part_has_an_effect(train: Train, outcome: Outcome, make_own: MakeSpec) -> None:
+    specs = [make_own(name) for name in CLASSES]
+    alone = train(specs)
+    together = train(specs, executor=Sliced(chunk_seconds=0.0), slots=3)
+    for one, other in zip(alone, together, strict=True):
+        assert one.state is RunState.COMPLETED, one.reason
+        assert outcome(other) == outcome(one)
+    assert {"val_loss", "val_mae", "test_loss", "test_mae", "train_loss", "grad_norm"} <= set(alone[0].summary)
+    assert "test_loss" not in alone[2].summary
+
+
+def test_killed_three_times_equals_undisturbed(
+    train: Train, outcome: Outcome, make_own: MakeSpec, kill_at_random: Kill
+) -> None:
+    specs = [make_own(name, epochs=60) for name in ("Gated", "Texts")]
+    alone = train(specs)
+    for one, other in zip(alone, kill_at_random(specs, kills=3), strict=True):
+        assert other.state is RunState.COMPLETED, other.reason
+        assert other.attempt == 4
+        assert outcome(other) == outcome(one)
+
+
+def test_paused_at_random_in_a_stack_agrees_with_undisturbed(
+    train: Train,
+    outcome: Outcome,
+    make_own: MakeSpec,
+    pause_at_random: Callable[..., tuple[list[Run], int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    backward = Stack.backward
+
+    def counted(stack: Stack, steps: Any) -> None:
+        backward(stack, steps)
+        sizes.append(len(steps))
+
+    monkeypatch.setattr(Stack, "backward", counted)
+    specs = [make_own("Rows", seed=seed, precision="fp32") for seed in range(3)]
+    specs += [make_own("Gated", seed=seed, precision="fp32") for seed in range(3)]
+    alone = train(specs)
+    runs, pauses = pause_at_random(specs, Stacked(chunk_seconds=0.0), chance=0.3)
+    assert pauses
+    assert max(sizes) == 3
+    for one, other in zip(alone[:3], runs[:3], strict=True):
+        assert outcome(other) == outcome(one), "a chain of known layers is bit-identical"
+    for one, other in zip(alone[3:], runs[3:], strict=True):
+        expected, found = outcome(one)["metrics"], outcome(other)["metrics"]
+        for name in ("train_loss", "val_loss", "val_mae", "test_loss"):
+            assert found[name][0] == expected[name][0]
+            assert found[name][1] == pytest.approx(expected[name][1], rel=1e-4)
+
+
+def test_a_model_that_draws_by_itself_is_not_stacked(train: Train, outcome: Outcome, make_own: MakeSpec) -> None:
+    specs = [make_own("Texts", seed=seed) for seed in range(3)]
+    alone = train(specs)
+    assert [outcome(run) for run in train(specs, executor=Stacked(), slots=3)] == [outcome(run) for run in alone]
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        ({"early_stopping": {"metric": "val_mae", "mode": "min", "patience": 1}}, ReasonCode.EARLY_STOPPED),
+        ({"checkpoint": {"metric": "val_mae", "mode": "min"}}, ReasonCode.FINISHED),
+        ({"checkpoint": {"metric": "val_rmse", "mode": "min"}}, ReasonCode.BAD_INPUT),
+    ],
+)
+def test_own_metrics_can_be_watched(
+    training: dict[str, Any], expected: ReasonCode, train: Train, make_own: MakeSpec
+) -> None:
+    (run,) = train([make_own("Rows", learning_rate=1.0, epochs=30, clip_norm=None, **training)])
+    assert run.reason.code is expected
+    if expected is ReasonCode.BAD_INPUT:
+        assert "'val_rmse' is not a metric of this run" in run.reason.message
+        assert "val_mae" in run.reason.message
+
+
+def test_params_seeds_and_tunes_change_the_run(
+    train: Train, outcome: Outcome, make_own: MakeSpec, store: Store, submit: Any, make_pool: Callable[..., SessionPool]
+) -> None:
+    spec = make_own("Rows")
+    assert spec.custom is not None
+    wide = spec.model_copy(update={"custom": spec.custom.model_copy(update={"params": {"width": 24}})})
+    first, second, third = train([spec, wide, make_own("Rows", seed=1)])
+    weights = [
+        store.checkpoints.find(run.id, "last").files["model.safetensors"].digest for run in (first, second, third)
+    ]
+    assert len(set(weights)) == 3
+    with store.blobs.open(weights[1]) as file:
+        assert load(file.read())["0.weight"].shape == torch.Size([24, 6]), "weights have the names of the user's model"
+    (run,) = submit([make_own("Rows")])
+    pool = make_pool()
+    pool.fill()
+    (session,) = pool.sessions
+    session.activate()
+    store.runs.request(run.id, Tune(learning_rate=0.5, epochs=2), actor="test")
+    pool.obey()
+    while session.open:
+        session.advance()
+    session.deactivate()
+    assert store.runs.get(run.id).step == 6
+    assert store.metrics.history(run.id, "learning_rate").values.max() > 0.1
+
+
+def test_an_error_in_the_users_code_names_file_line_and_signature(
+    train: Train, make_own: MakeSpec, store: Store
+) -> None:
+    spec = make_own("Broken", batch_size=24, accumulate=1)
+    (run,) = train([spec])
+    line = 1 + SOURCE.splitlines().index('            raise ValueError("a short batch")')
+    assert run.state is RunState.FAILED
+    assert run.reason.message == (
+        f"ValueError: a short batch (never_there.py:{line}, in Broken.loss(self, outputs, batch) -> "
+        "the mean loss of the batch (scalar))"
+    )
+    assert any('raise ValueError("a short batch")' in one.text for one in store.logs.tail(run.id, 50))
+
+
+def test_deleting_a_run_lets_its_code_go_and_no_earlier(train: Train, make_own: MakeSpec, store: Store) -> None:
+    first, second = train([make_own("Rows", epochs=1), make_own("Rows", epochs=1, seed=1)])
+    digest = first.spec.user_code.code
+    assert first.fingerprints["own code"] == digest.removeprefix("sha256:")
+    for run, there in ((first, True), (second, False)):
+        store.runs.delete(run.id, actor="test")
+        store.gc.collect()
+        assert store.blobs.exists(digest) is there
