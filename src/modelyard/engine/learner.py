@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +14,7 @@ from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Tune
 from modelyard.domain.errors import ConfigError, NonFiniteLossError
 from modelyard.domain.structure import structure_key
-from modelyard.engine.feed import Block, Feed
+from modelyard.engine.feed import Feed
 from modelyard.engine.numeric import all_finite, autocast, clip_gradients, make_average, make_scaler
 from modelyard.engine.progress import Progress
 from modelyard.engine.random_state import RandomState, seed_everything
@@ -65,7 +64,6 @@ class Learner:
         self.data = data
         self.plan = feed.plan
         self._feed = feed
-        self._block: Block | None = None
         self.task = task
         self._config = spec.training
         self.progress = Progress(
@@ -74,6 +72,8 @@ class Learner:
             has_validation=data.size(SplitName.VAL) > 0,
             has_test=data.size(SplitName.TEST) > 0,
         )
+        self.place = feed.open(self.progress)
+        """Where it is in the data."""
         self.learning_rate = spec.optimizer.learning_rate
         self.weight_decay = spec.optimizer.weight_decay
         self.window = Window([], [])
@@ -209,11 +209,7 @@ class Learner:
 
     def _take_micro_batches(self) -> list[Batch]:
         """Return the micro-batches of the present step, on the device."""
-        epoch, step = self.progress.epoch, self.progress.step_in_epoch
-        if self._block is None or not self._block.covers(epoch, step):
-            self._block = None  # two blocks are never held
-            self._block = self._feed.block(epoch, step)
-        return self._block.steps[step - self._block.first]
+        return self.place.micro_batches()
 
     def tune(self, change: Tune) -> None:
         """Change hyperparameters from the next step on."""
@@ -255,12 +251,10 @@ class Learner:
         self.problem.start_evaluation()
         size = self.data.size(split)
         losses: list[tuple[Tensor, int]] = []
-        for start in range(0, size, self._config.eval_batch_size):
-            stop = min(start + self._config.eval_batch_size, size)
-            batch = self._feed.to_device(self.data.batch(split, np.arange(start, stop, dtype=np.int64)))
+        for batch in self._feed.batches(split, self._config.eval_batch_size):
             with torch.no_grad(), self.autocast():
-                losses.append((self.problem.evaluate(model, batch), stop - start))
-            yield stop - start
+                losses.append((self.problem.evaluate(model, batch), len(batch)))
+            yield len(batch)
         self.evaluation_loss = math.fsum(loss.item() * count for loss, count in losses) / size
 
     # State.

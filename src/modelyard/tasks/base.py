@@ -46,7 +46,14 @@ class TaskData(Protocol):
         ...
 
     def batch(self, split: SplitName, samples: np.ndarray[Any, np.dtype[np.int64]]) -> Batch:
-        """Return the given samples on the host. Raises ``DataError`` for one that cannot be read."""
+        """Return the given samples on the host. Raises ``DataError`` for one that cannot be read.
+
+        May be called from several threads at once where ``unread`` is ever more than 0.
+        """
+        ...
+
+    def unread(self, split: SplitName, samples: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+        """How many of the samples ``batch`` would have to read or decode now, so that it pays to do it ahead."""
         ...
 
 

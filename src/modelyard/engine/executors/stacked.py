@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from modelyard.domain.plan import Execution
-from modelyard.engine.executors._base import StepTimes, take_turn
+from modelyard.engine.executors._base import StepTimes, first_in_line, take_turn
 from modelyard.engine.executors.sliced import CHUNK_SECONDS
 from modelyard.engine.executors.trials import Trials
 from modelyard.engine.learner import Step
@@ -34,7 +34,7 @@ class Stacked:
 
     def turn(self, pool: SessionPool, ready: list[Session]) -> None:
         """Train the group of the run that has the highest priority and has made the least progress."""
-        waiting = sorted(ready, key=lambda one: (-one.priority, not one.trained, one.share()))
+        waiting = first_in_line(ready)
         key = stack_key(waiting[0].learner)
         group = waiting[:1]
         if key is not None:

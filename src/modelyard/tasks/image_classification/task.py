@@ -33,14 +33,14 @@ class ImageTaskData:
     def __init__(self, images: ImageData, *, cache_bytes: int) -> None:
         self.images = images
         self.fingerprint = images.fingerprint
+        # In line for the memory: every run reads the validation data by itself; the training data are read together.
         self._splits: Mapping[SplitName, Split] = {
-            SplitName.TRAIN: images.train,
             SplitName.VAL: images.val,
+            SplitName.TRAIN: images.train,
             SplitName.TEST: images.test,
         }
         self._caches: dict[SplitName, SampleCache] = {}
         self._labels: dict[SplitName, Tensor] = {}
-        # The training data are read in every epoch, so they are first in line for the memory.
         for name, split in self._splits.items():
             self._caches[name] = SampleCache(split, cache_bytes)
             self._labels[name] = torch.from_numpy(np.ascontiguousarray(split.labels, dtype=np.int64))
@@ -55,6 +55,15 @@ class ImageTaskData:
         indices = torch.from_numpy(samples)
         pixels = torch.from_numpy(self._caches[split].batch(samples))
         return Batch(inputs=pixels, targets=self._labels[split][indices], samples=indices)
+
+    def unread(self, split: SplitName, samples: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+        """How many of the samples would have to be decoded."""
+        return self._caches[split].missing(samples)
+
+    @property
+    def decoded(self) -> int:
+        """How often a sample was decoded so far."""
+        return sum(cache.decoded for cache in self._caches.values())
 
 
 class ImageClassification:

@@ -51,6 +51,12 @@ class SampleCache:
             return self._kept[slots]
         return self._batch_with_misses(indices)
 
+    def missing(self, indices: Ints) -> int:
+        """How many of the samples ``batch`` would have to decode."""
+        if self._split.in_memory(indices[:0]) is not None:
+            return 0
+        return int(np.count_nonzero(self._slots[indices] < 0))
+
     def close(self) -> None:
         """Stop the decoding threads; the cache can still be used."""
         with self._lock:
