@@ -37,8 +37,7 @@ class Gatherer:
 
     @cached_property
     def _step_bytes(self) -> int:
-        sample = self._data.batch(SplitName.TRAIN, np.zeros(1, dtype=np.int64))
-        return max(1, sample.inputs.nbytes * self._plan.batch_size * self._plan.accumulate)
+        return self._data.sample_bytes * self._plan.batch_size * self._plan.accumulate
 
     @cached_property
     def per_epoch(self) -> int:

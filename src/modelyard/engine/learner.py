@@ -16,10 +16,10 @@ from modelyard.domain.errors import ConfigError, NonFiniteLossError
 from modelyard.domain.structure import structure_key
 from modelyard.engine.feed import Feed
 from modelyard.engine.numeric import all_finite, autocast, clip_gradients, make_average, make_scaler
-from modelyard.engine.progress import Progress
+from modelyard.engine.progress import Progress, Unit
 from modelyard.engine.random_state import RandomState, seed_everything
 from modelyard.engine.window import Window
-from modelyard.tasks.base import Batch, Problem, Saved, SplitName, Task
+from modelyard.tasks.base import Batch, Features, FrozenProblem, Problem, Saved, SplitName, Task
 from modelyard.tasks.optimizers import build_optimizer, lean_step, set_hyperparameters
 from modelyard.tasks.schedules import factor
 
@@ -64,6 +64,7 @@ class Learner:
         self.data = data
         self.plan = feed.plan
         self._feed = feed
+        self._features: Features | None = None
         self.task = task
         self._config = spec.training
         self.progress = Progress(
@@ -98,6 +99,38 @@ class Learner:
     def structure(self) -> str:
         """Equal for learners whose models and batches have the same shapes."""
         return structure_key(self.spec)
+
+    # A frozen backbone.
+
+    def use_features(self, features: Features, feed: Feed) -> None:
+        """Train what is behind the frozen part of the model, on the ``features`` that ``feed`` hands out."""
+        assert isinstance(self.problem, FrozenProblem)
+        self.problem.use_features(features, self._models)
+        self._features, self._feed, self.data = features, feed, feed.data
+        self.place = feed.open(self.progress)
+
+    @property
+    def on_features(self) -> bool:
+        """Whether it trains on the features of a frozen backbone."""
+        return self._features is not None
+
+    def next_unit(self) -> Unit:
+        """Return what comes next."""
+        ready = self._features is None or self._features.prepared
+        return self.progress.next_unit() if ready else Unit.PREPARE
+
+    def prepare(self) -> list[str]:
+        """Compute, or find, a few of the features; return what there is to say about it."""
+        assert self._features is not None
+        self._features.prepare(self._compute_features)
+        if not self._features.prepared:
+            return []
+        return [f"all features are there: those of {self._features.computed} samples were computed, the others read"]
+
+    def _compute_features(self, batch: Batch) -> Tensor:
+        assert isinstance(self.problem, FrozenProblem)
+        with torch.no_grad(), self.autocast():
+            return self.problem.features(self._feed.to_device(batch))
 
     # Taking turns on the device.
 
@@ -261,12 +294,15 @@ class Learner:
 
     def tensors(self) -> list[Tensor]:
         """Return every tensor that grows with the model, in a fixed order: weights, their average, optimizer state."""
-        models = [self.model] if self.average is None else [self.model, self.average.module]
-        result: list[Tensor] = [tensor for model in models for tensor in (*model.parameters(), *model.buffers())]
+        result: list[Tensor] = [tensor for model in self._models for tensor in (*model.parameters(), *model.buffers())]
         for parameter in self._trainable:
             state = self.optimizer.state.get(parameter, {})
             result.extend(value for value in state.values() if isinstance(value, Tensor))
         return result
+
+    @property
+    def _models(self) -> list[nn.Module]:
+        return [self.model] if self.average is None else [self.model, self.average.module]
 
     def weights(self, model: nn.Module) -> dict[str, Tensor]:
         """Return a model's parameters and buffers by name (not copied)."""

@@ -101,21 +101,25 @@ class Session:
         return self._evaluation is not None
 
     def advance(self) -> None:
-        """Do one piece of work: an optimizer step, an evaluation batch, or the end of the run."""
+        """Do one piece of work: a few features, an optimizer step, an evaluation batch, or the end of the run."""
         unit = self.next_unit()
         if unit is Unit.DONE:
             self._finish()
         elif unit is Unit.TRAIN:
             self.stepped(self.learner.train_step())
         else:
-            self._evaluate(unit)
+            if unit is Unit.PREPARE:
+                for line in self.learner.prepare():
+                    self.recorder.line(line)
+            else:
+                self._evaluate(unit)
             self._write_if_due(unit)
 
     def next_unit(self) -> Unit:
         """Apply the tunes that are due at this step, and return what comes next."""
         for record in self._replay.due(self.learner.progress.step):
             self._apply(record)
-        return self.learner.progress.next_unit()
+        return self.learner.next_unit()
 
     def stepped(self, done: StepDone) -> None:
         """Write down an optimizer step, as often as things are written down."""

@@ -12,7 +12,7 @@ from modelyard.tasks.stacked import StackedModel, can_stack
 
 def stack_key(learner: Learner) -> str | None:
     """Return what learners that can share a stack have in common; None for a model that cannot be stacked."""
-    return f"{learner.device} {learner.structure}" if can_stack(learner.model) else None
+    return f"{learner.device} {learner.on_features} {learner.structure}" if can_stack(learner.model) else None
 
 
 class Stack:

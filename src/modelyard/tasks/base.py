@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from modelyard.domain.config import RunSpec
@@ -40,6 +41,8 @@ class TaskData(Protocol):
 
     fingerprint: str
     """SHA-256 of everything that a run could see of the data."""
+    sample_bytes: int
+    """Size of one sample's input."""
 
     def size(self, split: SplitName) -> int:
         """Number of samples; 0 for a split that does not exist."""
@@ -82,6 +85,48 @@ class Problem(Protocol):
 
     def finish_evaluation(self) -> tuple[Mapping[str, float], Mapping[str, Any]]:
         """Return the metrics by name, and artifacts (JSON) by name."""
+        ...
+
+
+class Features(TaskData, Protocol):
+    """What a frozen part of a model makes of a data set: inputs for the rest of it. To be prepared before use."""
+
+    computed: int
+    """Samples that this process computed; the others were found in files."""
+
+    @property
+    def prepared(self) -> bool:
+        """Whether all are there."""
+        ...
+
+    def prepare(self, compute: Callable[[Batch], Tensor]) -> None:
+        """Find the next few in a file, or ``compute`` them. Raises ``DataError``, or ``StoreError`` on a full disk."""
+        ...
+
+
+@runtime_checkable
+class FrozenProblem(Protocol):
+    """A problem whose model may begin with a frozen part, so that it could get the part's outputs as its inputs."""
+
+    def frozen_part(self) -> Mapping[str, Any] | None:
+        """Return what the frozen part's outputs depend on besides data and arithmetic, as JSON; None without one."""
+        ...
+
+    def open_features(
+        self, data: TaskData, *, device: torch.device, memory_bytes: int, folder: Callable[[int], Path | None]
+    ) -> Features | None:
+        """Return the features of ``data``; None if the model has no such border, or there is no place for them.
+
+        ``memory_bytes`` may be kept in memory; ``folder`` returns where a number of bytes may be kept on the disk.
+        """
+        ...
+
+    def features(self, batch: Batch) -> Tensor:
+        """Return what the frozen part makes of a batch: float [B, ...]."""
+        ...
+
+    def use_features(self, features: Features, models: Sequence[nn.Module]) -> None:
+        """Take the ``features`` as inputs from now on; ``models`` are this problem's and copies of it."""
         ...
 
 
