@@ -20,7 +20,6 @@ from transformers import (
 
 from modelyard.domain.config import RunSpec
 from modelyard.domain.run import Run, RunState
-from modelyard.engine import features
 from modelyard.engine.checkpoint_files import CheckpointFiles
 from modelyard.engine.executors import Sliced, Solo, Stacked
 from modelyard.engine.pool import SessionPool
@@ -180,7 +179,7 @@ def test_where_features_are_kept_changes_no_bit(
     alone = train(heads())
     shutil.rmtree(store.home.features)
     if cache_mebibytes:
-        monkeypatch.setattr(features, "MOST_BYTES", 0)  # in memory alone
+        monkeypatch.setenv("MODELYARD_FEATURE_BYTES", "0")  # in memory alone
     specs = heads()
     data = specs[0].data.model_copy(update={"cache_mebibytes": cache_mebibytes})
     other = train([spec.model_copy(update={"data": data}) for spec in specs], executor=Stacked(), slots=3)
@@ -193,7 +192,7 @@ def test_where_features_are_kept_changes_no_bit(
 def test_no_room_at_all_computes_the_backbone_in_every_step(
     heads: Heads, train: Train, passed: Passed, monkeypatch: pytest.MonkeyPatch, store: Store
 ) -> None:
-    monkeypatch.setattr(features, "MOST_BYTES", 0)
+    monkeypatch.setenv("MODELYARD_FEATURE_BYTES", "0")
     data = {"source": "digits", "channels": 3, "max_per_class": 16, "cache_mebibytes": 0}
     (run,) = train(heads(count=1, data=data))
     assert everything_done([run])

@@ -59,7 +59,7 @@ def first_in_line(ready: Sequence[Session]) -> list[Session]:
     one goes before another that would drop what it still needs.
     """
     line = sorted(ready, key=lambda one: (-one.priority, not one.trained, one.share()))
-    behind = _left_behind(line[0], line)
+    behind = left_behind(line[0], line)
     if behind:
         last = min(behind, key=lambda one: one.learner.place.number)
         line.remove(last)
@@ -67,7 +67,7 @@ def first_in_line(ready: Sequence[Session]) -> list[Session]:
     return line
 
 
-def _left_behind(session: Session, others: Sequence[Session]) -> list[Session]:
+def left_behind(session: Session, others: Sequence[Session]) -> list[Session]:
     """Return those that would have to read data once more if ``session`` went on, and may ask it to wait."""
     left = session.learner.place.leaves_behind(one.learner.place for one in others if one.blocked_since is None)
     return [one for one in others if one.learner.place in left and one.priority >= session.priority] if left else []
@@ -99,7 +99,7 @@ def take_turn(
                     return
             if not session.open or session.blocked_since is not None or time.monotonic() >= end:
                 return
-            if _left_behind(session, pool.sessions):
+            if times is None and left_behind(session, pool.sessions):
                 return
     finally:
         pool.active = None
