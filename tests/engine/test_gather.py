@@ -59,4 +59,4 @@ def test_small_samples_take_few_gathers_and_come_in_the_order_of_the_plan(make_s
         )
         for one in (learner, other):
             one.progress.advance_step(steps)
-    assert gathers == [1, data.size(SplitName.TRAIN)]  # one sample to learn its size, then all
+    assert gathers == [data.size(SplitName.TRAIN)]

@@ -121,6 +121,15 @@ def test_frozen_batch_norms_keep_their_statistics(resnet: str) -> None:
     assert all(".stages.1." in name for name in changed)
 
 
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_a_new_model_is_in_training_mode_but_for_its_frozen_part(vit: str, pretrained: bool) -> None:
+    model = built(HuggingFace(model=vit, pretrained=pretrained, freeze_backbone=True, unfreeze_last=1))
+    modes = {name: module.training for name, module in model.named_modules() if isinstance(module, nn.Dropout)}
+    assert any(modes.values())
+    assert {name for name, on in modes.items() if on} == {name for name in modes if ".2." in name}
+    assert all(module.training for module in built(HuggingFace(model=vit, pretrained=pretrained)).modules())
+
+
 @pytest.mark.parametrize(("count", "blocks"), [(1, {2}), (2, {1, 2}), (3, {0, 1, 2})])
 def test_the_last_blocks_can_be_trained_too(vit: str, count: int, blocks: set[int]) -> None:
     names = trained_names(built(HuggingFace(model=vit, freeze_backbone=True, unfreeze_last=count)))

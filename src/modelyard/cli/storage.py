@@ -24,6 +24,7 @@ def storage(ctx: typer.Context, *, as_json: Json = False) -> None:
         ("checkpoints", usage.checkpoints),
         ("artifacts", usage.artifacts),
         ("unreferenced (modelyard gc frees it)", usage.unreferenced),
+        ("features of frozen backbones", usage.features),
         ("database", usage.database),
         ("  metrics in it", usage.metrics),
         ("  logs in it", usage.logs),

@@ -1,8 +1,12 @@
 """Watches one validation metric: is it the best so far, and has it stopped improving?"""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from modelyard.domain.parts.metrics import better_mode
+from modelyard.domain.parts.training import TrainingConfig
 
 
 @dataclass
@@ -32,3 +36,48 @@ class MetricWatch:
 
     def _gain(self, value: float, best: float) -> float:
         return best - value if self.mode == "min" else value - best
+
+
+class Judge:
+    """What a run's validations mean for it. Its state in a checkpoint is ``best`` and ``patience``."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        checkpoint, self._early = config.checkpoint, config.early_stopping
+        self._metric = checkpoint.metric
+        self._best = MetricWatch(checkpoint.mode or better_mode(checkpoint.metric))
+        self._patience: MetricWatch | None = None
+        if self._early is not None:
+            mode = self._early.mode or better_mode(self._early.metric)
+            self._patience = MetricWatch(mode, self._early.min_delta)
+
+    def is_best(self, metrics: Mapping[str, float]) -> bool:
+        """Take the metrics of a validation; return whether it is the best so far."""
+        return self._best.update(metrics[self._metric])
+
+    def why_stop(self, metrics: Mapping[str, float]) -> str:
+        """Take the metrics of a validation; return why the run has to end early, or nothing."""
+        early = self._early
+        if early is None or self._patience is None:
+            return ""
+        self._patience.update(metrics[early.metric])
+        if self._patience.misses < early.patience:
+            return ""
+        return (
+            f"{early.metric} has not improved for {early.patience} evaluations (best {self._patience.best:.6g}): "
+            "ending early"
+        )
+
+    def be_patient(self) -> None:
+        """Wait for an improvement the whole time again."""
+        if self._patience is not None:
+            self._patience.misses = 0
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"best": self._best.state(), "patience": None if self._patience is None else self._patience.state()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``state`` returned."""
+        self._best.load(state["best"])
+        if self._patience is not None:
+            self._patience.load(state["patience"])

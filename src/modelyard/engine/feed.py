@@ -1,17 +1,17 @@
-"""The batches of one data plan: gathered once for every learner that is at the same place."""
+"""The batches of one data plan: gathered once for every learner that is at the same place, ahead of its step."""
 
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 import torch
 
-from modelyard.engine.data_plan import DataPlan, Indices
+from modelyard.engine.data_plan import DataPlan
+from modelyard.engine.gathering import Gatherer, ReadAhead
+from modelyard.engine.progress import Progress
 from modelyard.tasks.base import Batch, SplitName, TaskData
-
-MOST_BYTES_AT_ONCE = 1 << 20
-MOST_STEPS_AT_ONCE = 32
-"""How much is gathered ahead of its step, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +30,7 @@ class Block:
 class Feed:
     """Gathers micro-batches on a device. Learners that share a feed get the very same ``Batch`` for the same step.
 
-    Small samples are gathered for several steps at once: the work of a gather hardly depends on its size. A block is
-    kept for as long as a learner holds it.
+    A block is kept for as long as a learner holds it; one that was slow to read, also for learners close behind.
     """
 
     def __init__(self, data: TaskData, plan: DataPlan, device: torch.device) -> None:
@@ -40,39 +39,63 @@ class Feed:
         self.device = device
         self.gathered = 0
         """Samples gathered so far."""
-        self._blocks: WeakValueDictionary[tuple[int, int], Block] = WeakValueDictionary()
-        self._permutation: tuple[int, Indices] | None = None
-        self._steps_at_once: int | None = None
+        self._blocks: WeakValueDictionary[int, Block] = WeakValueDictionary()
+        self._places: WeakSet[Place] = WeakSet()
+        self._gatherer = Gatherer(data, plan)
+        self._ahead = ReadAhead(self._gatherer)
 
-    def block(self, epoch: int, step: int) -> Block:
-        """Return the micro-batches of ``step`` (within ``epoch``) and of its neighbours."""
-        if self._steps_at_once is None:
-            self._steps_at_once = self._measure()
-        first = step - step % self._steps_at_once
-        block = self._blocks.get((epoch, first))
+    def open(self, progress: Progress) -> "Place":
+        """Return the place of a learner that is where ``progress`` is."""
+        place = Place(self, progress)
+        self._places.add(place)
+        return place
+
+    def number(self, progress: Progress) -> int:
+        """Return the block that the next step needs."""
+        return self._gatherer.number(progress.epoch, progress.step_in_epoch)
+
+    def block(self, number: int, *, epochs: int) -> Block:
+        """Return a block of a run of so many epochs."""
+        block = self._blocks.get(number)
         if block is None:
-            block = self._blocks[epoch, first] = self._gather(epoch, first, self._steps_at_once)
+            block = self._blocks[number] = self._gather(number, epochs * self._gatherer.per_epoch)
         return block
 
-    def _measure(self) -> int:
-        sample = self.data.batch(SplitName.TRAIN, np.zeros(1, dtype=np.int64))
-        per_step = max(1, sample.nbytes) * self.plan.batch_size * self.plan.accumulate
-        return max(1, min(MOST_STEPS_AT_ONCE, MOST_BYTES_AT_ONCE // per_step))
+    def leaves_behind(self, number: int, other: int) -> bool:
+        """Whether going on to block ``number`` drops block ``other``, which would have to be read once more."""
+        if other > number - self._gatherer.most or other not in self._ahead or number in self._ahead:
+            return False
+        return self._gatherer.is_slow(number) and self._gatherer.is_slow(other)
 
-    def _gather(self, epoch: int, first: int, count: int) -> Block:
-        last = min(first + count, self.plan.steps_per_epoch)
-        permutation = self._epoch_permutation(epoch)
-        steps = [self.plan.step(permutation, step) for step in range(first, last)]
-        indices = np.concatenate([micro_batch for step in steps for micro_batch in step])
-        whole = self.to_device(self.data.batch(SplitName.TRAIN, indices))
-        self.gathered += len(indices)
-        parts = iter(whole.split([len(micro_batch) for step in steps for micro_batch in step]))
-        return Block(epoch, first, [[next(parts) for _ in step] for step in steps])
+    def batches(self, split: SplitName, size: int) -> Iterator[Batch]:
+        """Yield all samples of a split in batches of ``size``; the next one is read in the background if it is slow."""
+        samples = np.arange(self.data.size(split), dtype=np.int64)
+        parts = [samples[start : start + size] for start in range(0, len(samples), size)]
+        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
+            upcoming = None
+            for part, following in zip(parts, [*parts[1:], samples[:0]], strict=True):
+                batch = self.data.batch(split, part) if upcoming is None else upcoming.result()
+                slow = self.data.unread(split, following) > 0
+                upcoming = thread.submit(self.data.batch, split, following) if slow else None
+                yield self.to_device(batch)
 
-    def _epoch_permutation(self, epoch: int) -> Indices:
-        if self._permutation is None or self._permutation[0] != epoch:
-            self._permutation = (epoch, self.plan.permutation(epoch))
-        return self._permutation[1]
+    def _gather(self, number: int, end: int) -> Block:
+        oldest = self._oldest(number)
+        steps = self._gatherer.micro_batches(number)
+        if number in self._ahead or self._gatherer.is_slow(number):
+            batch = self._ahead.take(number, oldest=oldest, end=end)
+        else:
+            self._ahead.keep(range(oldest, oldest + self._gatherer.most))
+            batch = self._gatherer.read(number)
+        self.gathered += len(batch)
+        parts = iter(self.to_device(batch).split([len(micro_batch) for step in steps for micro_batch in step]))
+        return Block(*self._gatherer.place(number), [[next(parts) for _ in step] for step in steps])
+
+    def _oldest(self, number: int) -> int:
+        """Return the first block that a learner needs which is so near that all between can be held."""
+        nearest = number - self._gatherer.most + 1
+        needed = [place.number for place in self._places if place.needs_data]
+        return min([number, *(other for other in needed if other >= nearest)])
 
     def to_device(self, batch: Batch) -> Batch:
         """Return ``batch`` on the device."""
@@ -80,3 +103,40 @@ class Feed:
             return batch
         # On other devices the host's memory may be reused before the copy is done.
         return batch.to(self.device, non_blocking=self.device.type == "cuda")
+
+
+class Place:
+    """Where one learner is in its feed."""
+
+    def __init__(self, feed: Feed, progress: Progress) -> None:
+        self._feed = feed
+        self._progress = progress
+        self._block: Block | None = None
+
+    @property
+    def number(self) -> int:
+        """The block that the next step needs."""
+        return self._feed.number(self._progress)
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether there is a next step."""
+        return not self._progress.trained
+
+    def micro_batches(self) -> list[Batch]:
+        """Return those of the next step."""
+        if not self._has_next():
+            self._block = None  # two blocks are never held
+            self._block = self._feed.block(self.number, epochs=self._progress.epochs)
+        assert self._block is not None
+        return self._block.steps[self._progress.step_in_epoch - self._block.first]
+
+    def leaves_behind(self, others: Iterable["Place"]) -> list["Place"]:
+        """Return those for which a block would have to be read once more if this learner went on now."""
+        if self._has_next() or not self.needs_data:
+            return []
+        mates = [other for other in others if other._feed is self._feed and other.needs_data]
+        return [other for other in mates if self._feed.leaves_behind(self.number, other.number)]
+
+    def _has_next(self) -> bool:
+        return self._block is not None and self._block.covers(self._progress.epoch, self._progress.step_in_epoch)

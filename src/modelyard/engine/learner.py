@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,12 +14,12 @@ from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Tune
 from modelyard.domain.errors import ConfigError, NonFiniteLossError
 from modelyard.domain.structure import structure_key
-from modelyard.engine.feed import Block, Feed
+from modelyard.engine.feed import Feed, Place
 from modelyard.engine.numeric import all_finite, autocast, clip_gradients, make_average, make_scaler
-from modelyard.engine.progress import Progress
+from modelyard.engine.progress import Progress, Unit
 from modelyard.engine.random_state import RandomState, seed_everything
 from modelyard.engine.window import Window
-from modelyard.tasks.base import Batch, Problem, Saved, SplitName, Task
+from modelyard.tasks.base import Batch, Features, FrozenProblem, Problem, Saved, SplitName, Task
 from modelyard.tasks.optimizers import build_optimizer, lean_step, set_hyperparameters
 from modelyard.tasks.schedules import factor
 
@@ -62,6 +61,9 @@ class Learner:
 
     stackable = True
     """Whether it may take its steps together with others."""
+    place: Place | None = None
+    """Where it is in the data of its feed, if it has one."""
+    _features: Features | None = None
 
     def __init__(self, spec: RunSpec, task: Task, feed: Feed, saved: Saved = None) -> None:
         data = feed.data
@@ -70,7 +72,6 @@ class Learner:
         self.data = data
         self.plan = feed.plan
         self._feed = feed
-        self._block: Block | None = None
         self.task = task
         self._config = spec.training
         self.progress = Progress(
@@ -79,6 +80,7 @@ class Learner:
             has_validation=data.size(SplitName.VAL) > 0,
             has_test=data.size(SplitName.TEST) > 0,
         )
+        self.place = feed.open(self.progress)
         self.learning_rate = spec.optimizer.learning_rate
         self.weight_decay = spec.optimizer.weight_decay
         self.window = Window([], [])
@@ -103,6 +105,38 @@ class Learner:
     def structure(self) -> str:
         """Equal for learners whose models and batches have the same shapes."""
         return structure_key(self.spec)
+
+    # A frozen backbone.
+
+    def use_features(self, features: Features, feed: Feed) -> None:
+        """Train what is behind the frozen part of the model, on the ``features`` that ``feed`` hands out."""
+        assert isinstance(self.problem, FrozenProblem)
+        self.problem.use_features(features, self._models)
+        self._features, self._feed, self.data = features, feed, feed.data
+        self.place = feed.open(self.progress)
+
+    @property
+    def on_features(self) -> bool:
+        """Whether it trains on the features of a frozen backbone."""
+        return self._features is not None
+
+    def next_unit(self) -> Unit:
+        """Return what comes next."""
+        ready = self._features is None or self._features.prepared
+        return self.progress.next_unit() if ready else Unit.PREPARE
+
+    def prepare(self) -> list[str]:
+        """Compute, or find, a few of the features; return what there is to say about it."""
+        assert self._features is not None
+        self._features.prepare(self._compute_features)
+        if not self._features.prepared:
+            return []
+        return [f"all features are there: those of {self._features.computed} samples were computed, the others read"]
+
+    def _compute_features(self, batch: Batch) -> Tensor:
+        assert isinstance(self.problem, FrozenProblem)
+        with torch.no_grad(), self.autocast():
+            return self.problem.features(self._feed.to_device(batch))
 
     # Taking turns on the device.
 
@@ -214,11 +248,8 @@ class Learner:
 
     def _take_micro_batches(self) -> list[Batch]:
         """Return the micro-batches of the present step, on the device."""
-        epoch, step = self.progress.epoch, self.progress.step_in_epoch
-        if self._block is None or not self._block.covers(epoch, step):
-            self._block = None  # two blocks are never held
-            self._block = self._feed.block(epoch, step)
-        return self._block.steps[step - self._block.first]
+        assert self.place is not None
+        return self.place.micro_batches()
 
     def refusal(self, change: Tune) -> str:
         """Return why hyperparameters cannot be changed so; nothing if they can."""
@@ -265,12 +296,10 @@ class Learner:
         self.problem.start_evaluation()
         size = self.data.size(split)
         losses: list[tuple[Tensor, int]] = []
-        for start in range(0, size, self._config.eval_batch_size):
-            stop = min(start + self._config.eval_batch_size, size)
-            batch = self._feed.to_device(self.data.batch(split, np.arange(start, stop, dtype=np.int64)))
+        for batch in self._feed.batches(split, self._config.eval_batch_size):
             with torch.no_grad(), self.autocast():
-                losses.append((self.problem.evaluate(model, batch), stop - start))
-            yield stop - start
+                losses.append((self.problem.evaluate(model, batch), len(batch)))
+            yield len(batch)
         self.evaluation_loss = math.fsum(loss.item() * count for loss, count in losses) / size
 
     def close(self) -> None:
@@ -280,12 +309,15 @@ class Learner:
 
     def tensors(self) -> list[Tensor]:
         """Return every tensor that grows with the model, in a fixed order: weights, their average, optimizer state."""
-        models = [self.model] if self.average is None else [self.model, self.average.module]
-        result: list[Tensor] = [tensor for model in models for tensor in (*model.parameters(), *model.buffers())]
+        result: list[Tensor] = [tensor for model in self._models for tensor in (*model.parameters(), *model.buffers())]
         for parameter in self._trainable:
             state = self.optimizer.state.get(parameter, {})
             result.extend(value for value in state.values() if isinstance(value, Tensor))
         return result
+
+    @property
+    def _models(self) -> list[nn.Module]:
+        return [self.model] if self.average is None else [self.model, self.average.module]
 
     def weights(self, model: nn.Module) -> dict[str, Tensor]:
         """Return a model's parameters and buffers by name (not copied)."""

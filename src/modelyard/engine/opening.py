@@ -14,6 +14,7 @@ from modelyard.domain.run import Lease, Run
 from modelyard.engine.checkpoint_files import CheckpointFiles, LoadedCheckpoint
 from modelyard.engine.data_plan import DataPlan
 from modelyard.engine.environment import choose_device, code_fingerprint, environment_fingerprint
+from modelyard.engine.features import SharedFeatures
 from modelyard.engine.feed import Feed
 from modelyard.engine.keeper import Keeper
 from modelyard.engine.learner import Learner
@@ -44,6 +45,7 @@ class Opener:
         self._placing = placing
         self._files = CheckpointFiles(store.blobs)
         self._data: WeakValueDictionary[str, TaskData] = WeakValueDictionary()
+        self._features = SharedFeatures(store.home)
         self._feeds: WeakValueDictionary[tuple[str, DataPlan, torch.device], Feed] = WeakValueDictionary()
 
     def open(self, run: Run, lease: Lease) -> Session:
@@ -71,6 +73,9 @@ class Opener:
             else:
                 keeper.warm_start(source, inherit_optimizer=run.inherit_optimizer)
         session.replay(self._store.controls.history(run.id))
+        notes += self._features.give(
+            learner, lambda key, features: self._feed(key, features, learner.plan, learner.device)
+        )
         with self._store.write(lease) as write:
             write.lines([*notes, _where_it_starts(run, learner)])
             write.begin(
@@ -97,7 +102,9 @@ class Opener:
         data = self._data.get(key)
         if data is None:
             data = self._data[key] = task.open_data(spec, saved)
-        plan = DataPlan.of(spec, samples=data.size(SplitName.TRAIN))
+        return self._feed(key, data, DataPlan.of(spec, samples=data.size(SplitName.TRAIN)), device)
+
+    def _feed(self, key: str, data: TaskData, plan: DataPlan, device: torch.device) -> Feed:
         feed = self._feeds.get((key, plan, device))
         if feed is None:
             feed = self._feeds[key, plan, device] = Feed(data, plan, device)

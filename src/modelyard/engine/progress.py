@@ -8,6 +8,7 @@ from typing import Any
 class Unit(StrEnum):
     """One indivisible piece of work."""
 
+    PREPARE = "prepare"
     TRAIN = "train"
     VALIDATE = "validate"
     TEST = "test"

@@ -9,10 +9,9 @@ from modelyard.domain.checkpoint import BlobRef, CheckpointDraft
 from modelyard.domain.control import ControlRecord, Pause, Save, Stop, Tune
 from modelyard.domain.errors import StoreError
 from modelyard.domain.events import ExecutionChanged
-from modelyard.domain.parts.metrics import better_mode
 from modelyard.domain.plan import Execution
 from modelyard.domain.run import Lease, Reason, ReasonCode, Run, RunState
-from modelyard.engine.early_stopping import MetricWatch
+from modelyard.engine.early_stopping import Judge
 from modelyard.engine.keeper import Keeper
 from modelyard.engine.learner import StepDone
 from modelyard.engine.progress import Unit
@@ -53,11 +52,7 @@ class Session:
         config = run.spec.training
         self._config = config
         self.learner.progress.until_epoch = run.until_epoch
-        self._best = MetricWatch(config.checkpoint.mode or better_mode(config.checkpoint.metric))
-        self._patience = None
-        if config.early_stopping is not None:
-            early = config.early_stopping
-            self._patience = MetricWatch(early.mode or better_mode(early.metric), early.min_delta)
+        self._judge = Judge(config)
         self._metrics: dict[str, float] = {}
         self._applied_op = 0
         self._replay = TuneReplay([], after=0)
@@ -103,21 +98,25 @@ class Session:
         return self._evaluation is not None
 
     def advance(self) -> None:
-        """Do one piece of work: an optimizer step, an evaluation batch, or the end of the run."""
+        """Do one piece of work: a few features, an optimizer step, an evaluation batch, or the end of the run."""
         unit = self.next_unit()
         if unit is Unit.DONE:
             self._finish()
         elif unit is Unit.TRAIN:
             self.stepped(self.learner.train_step())
         else:
-            self._evaluate(unit)
+            if unit is Unit.PREPARE:
+                for line in self.learner.prepare():
+                    self.recorder.line(line)
+            else:
+                self._evaluate(unit)
             self._write_if_due(unit)
 
     def next_unit(self) -> Unit:
         """Apply the tunes that are due at this step, and return what comes next."""
         for record in self._replay.due(self.learner.progress.step):
             self._apply(record)
-        return self.learner.progress.next_unit()
+        return self.learner.next_unit()
 
     def stepped(self, done: StepDone) -> None:
         """Write down an optimizer step, as often as things are written down."""
@@ -175,7 +174,11 @@ class Session:
         self.recorder.evaluation(progress.epoch, progress.step, values, scores)
         if progress.validates_by_config:  # one for the search alone must not change what the run comes to
             self._metrics.update(values)
-            self._judge()
+            if self._judge.is_best(self._metrics):
+                self._keeper.remember_best(self._metrics)
+            if why := self._judge.why_stop(self._metrics):
+                progress.stopped_early = True
+                self.recorder.line(why)
 
     def _record_evaluation(self, values: dict[str, float], prefix: str, artifacts: Any) -> None:
         progress = self.learner.progress
@@ -185,21 +188,6 @@ class Session:
             self.recorder.artifact(f"{prefix}/{name}", progress.step, artifact)
         shown = " ".join(f"{name}={value:.4g}" for name, value in values.items() if "/" not in name)
         self.recorder.line(f"epoch {progress.epoch}/{progress.epochs} step {progress.step} {shown}")
-
-    def _judge(self) -> None:
-        """Is this the best so far? Has it stopped improving?"""
-        if self._best.update(self._metrics[self._config.checkpoint.metric]):
-            self._keeper.remember_best(self._metrics)
-        early = self._config.early_stopping
-        if early is None or self._patience is None:
-            return
-        self._patience.update(self._metrics[early.metric])
-        if self._patience.misses >= early.patience:
-            self.learner.progress.stopped_early = True
-            self.recorder.line(
-                f"{early.metric} has not improved for {early.patience} evaluations (best {self._patience.best:.6g}): "
-                "ending early"
-            )
 
     # Writing down.
 
@@ -362,8 +350,8 @@ class Session:
         assert isinstance(record.op, Tune)
         if record.op.epochs is not None:
             self._abandon_evaluation()
-            if self.learner.progress.stopped_early and self._patience is not None:
-                self._patience.misses = 0
+            if self.learner.progress.stopped_early:
+                self._judge.be_patient()
         self.learner.tune(record.op)
         self._applied_op = record.id
         values = record.op.model_dump(exclude={"kind"}, exclude_none=True)
@@ -386,17 +374,10 @@ class Session:
         return bool(by_steps) or time.monotonic() - self._saved_at >= config.every_seconds
 
     def _state(self) -> dict[str, Any]:
-        return {
-            "metrics": self._metrics,
-            "best": self._best.state(),
-            "patience": None if self._patience is None else self._patience.state(),
-            "applied_op": self._applied_op,
-        }
+        return {"metrics": self._metrics, **self._judge.state(), "applied_op": self._applied_op}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what a checkpoint kept of the session."""
         self._metrics = dict(state["metrics"])
-        self._best.load(state["best"])
-        if self._patience is not None:
-            self._patience.load(state["patience"])
+        self._judge.load(state)
         self._applied_op = state["applied_op"]

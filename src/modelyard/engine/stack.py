@@ -13,7 +13,7 @@ from modelyard.tasks.stacked import StackedModel, is_stackable, stack_models
 def stack_key(learner: Learner) -> str | None:
     """Return what learners that can share a stack have in common; None for a model that cannot be stacked."""
     stackable = learner.stackable and is_stackable(learner.problem)
-    return f"{learner.device} {learner.structure}" if stackable else None
+    return f"{learner.device} {learner.on_features} {learner.structure}" if stackable else None
 
 
 class Stack:

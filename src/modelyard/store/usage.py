@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select, text
 
 from modelyard.store import pins
 from modelyard.store.checkpoints import OWNER_KIND
+from modelyard.store.feature_folder import FeatureFolder
 from modelyard.store.home import Home
 from modelyard.store.schema import (
     blob_refs,
@@ -31,13 +32,15 @@ _POINTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class StorageUsage:
-    """Bytes by kind. ``total`` is the disk space: blobs and database; metrics and logs are inside the database."""
+    """Bytes by kind. ``total`` is the disk space: blobs, features, database (with metrics and logs)."""
 
     checkpoints: int
     artifacts: int
     """Blobs of artifacts, and of code that runs were submitted with, that no checkpoint has too."""
     unreferenced: int
     """Blobs that a collection would delete, and temporary files."""
+    features: int
+    """What frozen backbones computed, kept for the next runs; may be deleted at any time."""
     database: int
     """The database with its metrics and logs (SQLite: its write-ahead log too)."""
     metrics: int
@@ -55,14 +58,16 @@ def usage(connection: Connection, home: Home) -> StorageUsage:
     needed = {digest.removeprefix("sha256:") for digest in blobs.keys() | pins.living(connection)}
     metrics, logs = _metrics_by_run(connection), _logs_by_run(connection)
     database = _database(connection, home)
+    features = FeatureFolder(home.features, limit=0).size()
     return StorageUsage(
         checkpoints=checkpoints,
         artifacts=sum(size for size, _ in blobs.values()) - checkpoints,
         unreferenced=sum(size for name, size in stored.items() if name not in needed) + temporary,
+        features=features,
         database=database,
         metrics=sum(metrics.values()),
         logs=sum(logs.values()),
-        total=sum(stored.values()) + temporary + database,
+        total=sum(stored.values()) + temporary + features + database,
         by_experiment=_by_experiment(connection, metrics, logs),
     )
 

@@ -66,13 +66,22 @@ class TaskData(Protocol):
 
     fingerprint: str
     """SHA-256 of everything that a run could see of the data."""
+    sample_bytes: int
+    """Size of one sample's input."""
 
     def size(self, split: SplitName) -> int:
         """Number of samples; 0 for a split that does not exist."""
         ...
 
     def batch(self, split: SplitName, samples: np.ndarray[Any, np.dtype[np.int64]]) -> Batch:
-        """Return the given samples on the host. Raises ``DataError`` for one that cannot be read."""
+        """Return the given samples on the host. Raises ``DataError`` for one that cannot be read.
+
+        May be called from several threads at once where ``unread`` is ever more than 0.
+        """
+        ...
+
+    def unread(self, split: SplitName, samples: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+        """How many of the samples ``batch`` would have to read or decode now, so that it pays to do it ahead."""
         ...
 
 
@@ -132,6 +141,48 @@ class ScoresSamples(Protocol):
 
     def take_scores(self) -> bytes:
         """Return the packed scores of the last evaluation, in the order of its samples, and forget them."""
+        ...
+
+
+class Features(TaskData, Protocol):
+    """What a frozen part of a model makes of a data set: inputs for the rest of it. To be prepared before use."""
+
+    computed: int
+    """Samples that this process computed; the others were found in files."""
+
+    @property
+    def prepared(self) -> bool:
+        """Whether all are there."""
+        ...
+
+    def prepare(self, compute: Callable[[Batch], Tensor]) -> None:
+        """Find the next few in a file, or ``compute`` them. Raises ``DataError``, or ``StoreError`` on a full disk."""
+        ...
+
+
+@runtime_checkable
+class FrozenProblem(Protocol):
+    """A problem whose model may begin with a frozen part, so that it could get the part's outputs as its inputs."""
+
+    def frozen_part(self) -> Mapping[str, Any] | None:
+        """Return what the frozen part's outputs depend on besides data and arithmetic, as JSON; None without one."""
+        ...
+
+    def open_features(
+        self, data: TaskData, *, device: torch.device, memory_bytes: int, folder: Callable[[int], Path | None]
+    ) -> Features | None:
+        """Return the features of ``data``; None if the model has no such border, or there is no place for them.
+
+        ``memory_bytes`` may be kept in memory; ``folder`` returns where a number of bytes may be kept on the disk.
+        """
+        ...
+
+    def features(self, batch: Batch) -> Tensor:
+        """Return what the frozen part makes of a batch: float [B, ...]."""
+        ...
+
+    def use_features(self, features: Features, models: Sequence[nn.Module]) -> None:
+        """Take the ``features`` as inputs from now on; ``models`` are this problem's and copies of it."""
         ...
 
 

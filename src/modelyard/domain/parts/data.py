@@ -29,7 +29,7 @@ class _Images(Config):
     max_per_class: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] | None = None
     """Largest number of training samples per class: one for all, or one for each class in label order."""
     cache_mebibytes: Annotated[int, Field(ge=0)] = 1024
-    """Memory for decoded images; what does not fit is decoded each time."""
+    """Memory for decoded images; what does not fit is decoded in each epoch, ahead of its step."""
 
     @model_validator(mode="after")
     def _fractions_leave_training_data(self) -> Self:

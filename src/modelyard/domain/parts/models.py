@@ -95,6 +95,8 @@ class HuggingFace(Config):
     """Train only the classification head."""
     unfreeze_last: Annotated[int, Field(ge=0)] = 0
     """With a frozen backbone: how many of its last blocks train all the same."""
+    cache_features: bool = True
+    """With a frozen backbone and no augmentation: compute what it makes of an image once, for all epochs and runs."""
     config: dict[str, int | float | bool | str] = {}
     """Fields of the model's own config to override, such as ``hidden_dropout_prob``."""
 

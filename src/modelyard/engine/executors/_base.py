@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
@@ -51,12 +52,42 @@ class StepTimes:
         return self._seconds[len(self._seconds) // 2 :]
 
 
+def first_in_line(ready: Sequence[Session]) -> list[Session]:
+    """Return the sessions in the order of their turns: by priority, then by who has made the least progress.
+
+    One that only has its last evaluation left goes first: it frees its place. Of those that read the same data the last
+    one goes before another that would drop what it still needs.
+    """
+    line = sorted(ready, key=lambda one: (-one.priority, not one.trained, one.share()))
+    behind = left_behind(line[0], line)
+    if behind:
+        last = min(behind, key=_place_number)
+        line.remove(last)
+        line.insert(0, last)
+    return line
+
+
+def left_behind(session: Session, others: Sequence[Session]) -> list[Session]:
+    """Return those that would have to read data once more if ``session`` went on, and may ask it to wait."""
+    place = session.learner.place
+    if place is None:
+        return []
+    places = [one.learner.place for one in others if one.blocked_since is None]
+    left = place.leaves_behind(other for other in places if other is not None)
+    return [one for one in others if one.learner.place in left and one.priority >= session.priority] if left else []
+
+
+def _place_number(session: Session) -> int:
+    place = session.learner.place
+    return 0 if place is None else place.number
+
+
 def take_turn(
     pool: SessionPool, session: Session, seconds: float = math.inf, *, times: StepTimes | None = None
 ) -> None:
     """Train ``session`` until it ends, ``seconds`` are over, or the pool is stopping; look for requests every step.
 
-    With ``times`` it ends once these are full.
+    The turn ends early where others would lose data that they need. With ``times`` it ends once these are full.
     """
     pool.attempt(session, lambda: pool.residency.bring(session.learner))
     if not session.open or session.blocked_since is not None:
@@ -76,6 +107,8 @@ def take_turn(
                 if times.full:
                     return
             if not session.open or session.blocked_since is not None or time.monotonic() >= end:
+                return
+            if times is None and left_behind(session, pool.sessions):
                 return
     finally:
         pool.active = None

@@ -1,6 +1,6 @@
 """Several runs take turns on one device. Bit-identical to solo: each has its own weights and random state."""
 
-from modelyard.engine.executors._base import take_turn
+from modelyard.engine.executors._base import first_in_line, take_turn
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.session import Session
 
@@ -16,8 +16,7 @@ class Sliced:
 
     def turn(self, pool: SessionPool, ready: list[Session]) -> None:
         """Train one session for a chunk."""
-        # One that only has its last evaluation left goes first: it frees its place.
-        session = min(ready, key=lambda one: (-one.priority, not one.trained, one.share()))
+        session = first_in_line(ready)[0]
         take_turn(pool, session, self._chunk_seconds)
         if session.open and session.blocked_since is None:
             pool.attempt(session, session.flush)  # so that nobody waits for its next turn to see what it said

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from modelyard.domain.plan import Execution
-from modelyard.engine.executors._base import StepTimes, take_turn
+from modelyard.engine.executors._base import StepTimes, first_in_line, left_behind, take_turn
 from modelyard.engine.executors.sliced import CHUNK_SECONDS
 from modelyard.engine.executors.trials import Trials
 from modelyard.engine.learner import Step
@@ -34,7 +34,7 @@ class Stacked:
 
     def turn(self, pool: SessionPool, ready: list[Session]) -> None:
         """Train the group of the run that has the highest priority and has made the least progress."""
-        waiting = sorted(ready, key=lambda one: (-one.priority, not one.trained, one.share()))
+        waiting = first_in_line(ready)
         key = stack_key(waiting[0].learner)
         group = waiting[:1]
         if key is not None:
@@ -75,6 +75,7 @@ class _Turn:
     def __init__(self, pool: SessionPool, sessions: Sequence[Session], seconds: float, times: StepTimes | None) -> None:
         self._pool = pool
         self._sessions = tuple(sessions)
+        self._others = [session for session in pool.sessions if session not in self._sessions]
         self._seconds = seconds
         self._times = times
         self._end = 0.0
@@ -112,6 +113,8 @@ class _Turn:
 
     def _goes_on(self) -> bool:
         if self._pool.stopping.is_set() or (self._times is not None and self._times.full):
+            return False
+        if self._times is None and any(left_behind(session, self._others) for session in self._sessions):
             return False
         return time.monotonic() < self._end and self._fits and self._all_here()
 

@@ -72,6 +72,7 @@ class CustomData:
     """What ``data()`` returned, and the object that returned it."""
 
     fingerprint: str
+    sample_bytes: int
 
     def __init__(self, config: Custom, owner: Any) -> None:
         """Call ``data()``, with the same random numbers each time. Raises ``DataError``."""
@@ -86,6 +87,7 @@ class CustomData:
         for name in SplitName:
             self._hash_split(name, digest)
         self.fingerprint = digest.hexdigest()
+        self.sample_bytes = max(1, self.batch(SplitName.TRAIN, np.zeros(1, dtype=np.int64)).nbytes)
 
     def size(self, split: SplitName) -> int:
         """Number of samples; 0 for a split that does not exist."""
@@ -101,6 +103,10 @@ class CustomData:
         except Exception as error:
             raise DataError(f"{explained(error, self._config)} (samples {_few(samples)})") from error
         return Batch(inputs=nested, targets=(), samples=torch.from_numpy(samples))
+
+    def unread(self, split: SplitName, samples: Indices) -> int:
+        """Return 0: nothing is read ahead of its step, since a user's class may not bear several threads."""
+        return 0
 
     def _open(self, returned: Any) -> Mapping[SplitName, Split]:
         if not isinstance(returned, Mapping) or SplitName.TRAIN.value not in returned:

@@ -1,19 +1,25 @@
 """One run of image classification: its model, and what is done with a batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from modelyard.domain.config import RunSpec
+from modelyard.domain.parts.models import HuggingFace
 from modelyard.domain.sample_scores import pack_scores
 from modelyard.tasks.augmentations import build_augmenter
-from modelyard.tasks.base import Batch, call
+from modelyard.tasks.base import Batch, Features, TaskData, call
+from modelyard.tasks.image_classification.data.hashing import Hasher
+from modelyard.tasks.image_classification.features import ImageFeatures, features_bytes
+from modelyard.tasks.image_classification.image_task_data import ImageTaskData
 from modelyard.tasks.image_classification.normalizer import Normalizer
 from modelyard.tasks.losses import build_loss
 from modelyard.tasks.metrics import build_metrics
 from modelyard.tasks.models import build_model, model_metadata, rebuild_model
+from modelyard.tasks.models.huggingface_classifier import HuggingFaceClassifier
 from modelyard.tasks.preprocessing import Preprocessing
 from modelyard.tasks.stacked import can_stack
 
@@ -38,6 +44,9 @@ class ImageProblem:
         class_counts: Sequence[int],
         saved: Mapping[str, Any] | None = None,
     ) -> None:
+        self._config = spec.model
+        self._head: tuple[str, ...] = ()
+        """The modules that are left of the model once it gets features in place of pixels."""
         self.loss_function = build_loss(spec.loss, class_counts=class_counts)
         self._loss_device = torch.device("cpu")
         self._augmenter = build_augmenter(spec.augment, seed=spec.seed)
@@ -65,11 +74,65 @@ class ImageProblem:
         """Whether the rules of ``tasks.stacked`` hold for its model; one of Hugging Face has none."""
         return can_stack(self.model)
 
+    # A frozen backbone.
+
+    def frozen_part(self) -> Mapping[str, Any] | None:
+        """Return the backbone's weights (SHA-256) and config, if it is frozen and nothing before it is random."""
+        config = self._config
+        if not isinstance(config, HuggingFace) or not isinstance(self.model, HuggingFaceClassifier):
+            return None
+        if not config.freeze_backbone or config.unfreeze_last or not config.cache_features or self._augmenter:
+            return None
+        return {
+            "weights": _digest(self.model.backbone_state()),
+            "model": self.metadata["model"],
+            "preprocessing": self.metadata["preprocessing"],
+        }
+
+    def open_features(
+        self, data: TaskData, *, device: torch.device, memory_bytes: int, folder: Callable[[int], Path | None]
+    ) -> Features | None:
+        """Return the features of ``data``; None if the model has no head of its own, or there is no place for them."""
+        assert isinstance(data, ImageTaskData)
+        assert isinstance(self.model, HuggingFaceClassifier)
+        blank = self.normalizer.from_bytes(torch.zeros((1, *data.images.train.shape), dtype=torch.uint8, device=device))
+        found = self.model.find_head(blank)
+        if found is None:
+            return None
+        head, example = found
+        needed = features_bytes(data, example)
+        place = folder(needed)
+        if place is None and needed > memory_bytes:
+            return None
+        return ImageFeatures(data, head=head, example=example, folder=place, memory_bytes=memory_bytes)
+
+    def use_features(self, features: Features, models: Sequence[nn.Module]) -> None:
+        """Take the ``features`` as inputs from now on; ``models`` are this problem's and copies of it."""
+        assert isinstance(features, ImageFeatures)
+        self._head = features.head
+        for model in models:
+            assert isinstance(model, HuggingFaceClassifier)
+            model.take_features(features.head)
+
+    def features(self, batch: Batch) -> Tensor:
+        """Return what the backbone makes of pixels: float [B, ...]."""
+        assert isinstance(self.model, HuggingFaceClassifier)
+        return self.model.features(self.normalizer.from_bytes(batch.inputs), self._head)
+
+    def plain_inputs(self, inputs: Tensor) -> Tensor:
+        """Return what the model gets for a batch that is not augmented: normalised pixels, or an own copy of features.
+
+        Memory of its own is aligned, whatever part of a larger batch it was, so that kernels round alike.
+        """
+        return inputs.clone() if self._head else self.normalizer.from_bytes(inputs)
+
+    # Training.
+
     def training_inputs(self, batch: Batch, *, epoch: int) -> tuple[Tensor, Tensor]:
         """Augment and normalise; return pixels [B, C, H, W] and class numbers [B] or probabilities [B, classes]."""
         targets = batch.targets
         if self._augmenter is None:
-            return self.normalizer.from_bytes(batch.inputs), targets
+            return self.plain_inputs(batch.inputs), targets
         pixels, targets = self._augmenter(
             batch.inputs.float().mul_(1 / 255), targets, classes=self._classes, epoch=epoch, samples=batch.samples
         )
@@ -96,7 +159,7 @@ class ImageProblem:
     def evaluate(self, model: nn.Module, batch: Batch) -> Tensor:
         """Predict without gradients, add to the metrics, and return the mean loss (scalar, fp32)."""
         with torch.no_grad():
-            logits = model(self.normalizer.from_bytes(batch.inputs))
+            logits = model(self.plain_inputs(batch.inputs))
             self._metrics.update(logits, batch.targets)
             if self.keep_scores:
                 chances = logits.float().softmax(dim=1)
@@ -106,3 +169,12 @@ class ImageProblem:
     def finish_evaluation(self) -> tuple[Mapping[str, float], Mapping[str, Any]]:
         """Return the metrics by name (NaN where the data define none), and artifacts (JSON) by name."""
         return self._metrics.compute(), self._metrics.artifacts()
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 (hex) of tensors, with their names, types and shapes."""
+    hasher = Hasher()
+    for name, tensor in tensors.items():
+        hasher.add(name, f"{tensor.dtype} {tuple(tensor.shape)}")
+        hasher.add(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return hasher.hexdigest()

@@ -11,7 +11,7 @@ from modelyard.tasks.stacked import Back, stack_losses
 
 
 class ImageProblemStack:
-    """Normalises all batches at once, and augments a batch once for all members that augment it alike."""
+    """Normalises all batches at once (but no features); augments a batch once for all members that augment it alike."""
 
     def __init__(self, problems: Sequence[ImageProblem]) -> None:
         self._problems = tuple(problems)
@@ -32,7 +32,7 @@ class ImageProblemStack:
         else:
             made = [(batches[one].inputs, batches[one].targets) for one in distinct]
             pixels = torch.stack([pixels for pixels, _ in made])
-            inputs = self._problems[0].normalizer.from_bytes(pixels.flatten(0, 1)).view(pixels.shape)
+            inputs = self._problems[0].plain_inputs(pixels.flatten(0, 1)).view(pixels.shape)
         places = [distinct.index(members[key]) for key in wanted]
         if 1 < len(distinct) < len(wanted):
             inputs = inputs[places]

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from modelyard.domain.base import canonical_json
@@ -13,8 +11,9 @@ from modelyard.domain.errors import ConfigError
 from modelyard.domain.parts.metrics import RECALL_PREFIX
 from modelyard.domain.parts.models import HuggingFace
 from modelyard.domain.validation import nearest
-from modelyard.tasks.base import Batch, Predictor, Problem, ProblemStack, Saved, SplitName, TaskData
-from modelyard.tasks.image_classification.data import ImageData, SampleCache, Split, open_data
+from modelyard.tasks.base import Predictor, Problem, ProblemStack, Saved, TaskData
+from modelyard.tasks.image_classification.data import ImageData, open_data
+from modelyard.tasks.image_classification.image_task_data import ImageTaskData
 from modelyard.tasks.image_classification.predictor import ImagePredictor
 from modelyard.tasks.image_classification.problem import ImageProblem
 from modelyard.tasks.image_classification.stack import ImageProblemStack
@@ -23,38 +22,6 @@ from modelyard.tasks.preprocessing import Preprocessing
 
 _MEBIBYTE = 2**20
 _VAL_RECALL = f"val_{RECALL_PREFIX}"
-
-
-class ImageTaskData:
-    """An opened image data set with its decoded samples; ``images`` is the data set itself."""
-
-    fingerprint: str
-
-    def __init__(self, images: ImageData, *, cache_bytes: int) -> None:
-        self.images = images
-        self.fingerprint = images.fingerprint
-        self._splits: Mapping[SplitName, Split] = {
-            SplitName.TRAIN: images.train,
-            SplitName.VAL: images.val,
-            SplitName.TEST: images.test,
-        }
-        self._caches: dict[SplitName, SampleCache] = {}
-        self._labels: dict[SplitName, Tensor] = {}
-        # The training data are read in every epoch, so they are first in line for the memory.
-        for name, split in self._splits.items():
-            self._caches[name] = SampleCache(split, cache_bytes)
-            self._labels[name] = torch.from_numpy(np.ascontiguousarray(split.labels, dtype=np.int64))
-            cache_bytes = max(0, cache_bytes - len(split) * int(np.prod(split.shape)))
-
-    def size(self, split: SplitName) -> int:
-        """Number of samples; 0 for a split that does not exist."""
-        return len(self._splits[split])
-
-    def batch(self, split: SplitName, samples: np.ndarray[Any, np.dtype[np.int64]]) -> Batch:
-        """Return the given samples on the host. Raises ``DataError`` for one that cannot be read."""
-        indices = torch.from_numpy(samples)
-        pixels = torch.from_numpy(self._caches[split].batch(samples))
-        return Batch(inputs=pixels, targets=self._labels[split][indices], samples=indices)
 
 
 class ImageClassification:

@@ -48,7 +48,7 @@ def _classifier(config: HuggingFace, loaded: Any) -> HuggingFaceClassifier:
     model = HuggingFaceClassifier(loaded.float())
     if config.freeze_backbone:
         model.freeze_backbone(unfreeze_last=config.unfreeze_last)
-    return model
+    return model.train()  # transformers loads models in evaluation mode, which would leave the first epoch no dropout
 
 
 def _fit_images(config: HuggingFace, own: Any, *, image_size: int, channels: int) -> None:

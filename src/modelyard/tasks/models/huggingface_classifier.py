@@ -1,7 +1,9 @@
 """A transformers model as we train it: pixels in, logits out, frozen parts really frozen."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from modelyard.domain.errors import ConfigError
@@ -15,11 +17,71 @@ class HuggingFaceClassifier(nn.Module):
         _make_pooling_deterministic(model)
         self.model = model
         self._frozen: tuple[nn.Module, ...] = ()
+        self.head: tuple[nn.Module, ...] = ()
+        """The modules from the features on, once the model gets features in place of pixels."""
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Return logits [B, C] for pixels [B, channels, S, S]."""
-        logits: Tensor = self.model(pixel_values=pixels).logits
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return logits [B, C] for pixels [B, channels, S, S], or for what ``features`` returned for them."""
+        if self.head:
+            return _run(self.head, inputs)
+        logits: Tensor = self.model(pixel_values=inputs).logits
         return logits
+
+    def take_features(self, head: Sequence[str]) -> None:
+        """Get features in place of pixels from now on; ``head`` is what ``find_head`` returned."""
+        self.head = tuple(self.model.get_submodule(name) for name in head)
+
+    def find_head(self, pixels: Tensor) -> tuple[tuple[str, ...], Tensor] | None:
+        """Return the names of the modules that make logits of features, in order, and the features of ``pixels``.
+
+        All that is trained must be among these modules, and nothing before them may be random; else None.
+        """
+        children = {name: child for name, child in self.model.named_children() if child is not self.model.base_model}
+        calls: list[tuple[str, Any, Any]] = []
+        hooks = [
+            child.register_forward_hook(lambda _, given, made, name=name: calls.append((name, given, made)))
+            for name, child in children.items()
+        ]
+        try:
+            logits = self._without_randomness(pixels)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        head, features = _chain(calls, logits)
+        inside = {id(parameter) for name in head for parameter in children[name].parameters()}
+        trained = {id(parameter) for parameter in self.parameters() if parameter.requires_grad}
+        return (head, features) if features is not None and head and trained <= inside else None
+
+    def features(self, pixels: Tensor, head: Sequence[str]) -> Tensor:
+        """Return what the frozen part makes of pixels [B, channels, S, S]: float [B, ...]."""
+        found: list[Tensor] = []
+        hook = self.model.get_submodule(head[0]).register_forward_pre_hook(lambda _, given: found.append(given[0]))
+        training = self.training
+        try:
+            with torch.no_grad():
+                self.eval().model(pixel_values=pixels)
+        finally:
+            hook.remove()
+            self.train(training)
+        return found[0]
+
+    def backbone_state(self) -> dict[str, Tensor]:
+        """Return the parameters and buffers of the backbone by name."""
+        return dict(self.model.base_model.state_dict())
+
+    def _without_randomness(self, pixels: Tensor) -> Tensor | None:
+        """Return the logits that training sees, with the head in evaluation mode; None if chance changed them."""
+        training = self.training
+        self.train()
+        for child in self.model.children():
+            child.eval()
+        before = _RandomDraws(pixels.device)
+        try:
+            with torch.no_grad():
+                logits: Tensor = self.model(pixel_values=pixels).logits
+        finally:
+            self.train(training)
+        return None if before.drawn() else logits
 
     def freeze_backbone(self, *, unfreeze_last: int) -> None:
         """Leave only the head, and the last blocks of the backbone, to be trained.
@@ -58,6 +120,20 @@ class HuggingFaceClassifier(nn.Module):
         return {key: item for key, item in value.items() if not key.startswith("_")}
 
 
+class _RandomDraws:
+    """Notices whether random numbers were drawn since it was made, and takes the draws back."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._module: Any = torch if device.type == "cpu" else getattr(torch, device.type)
+        self._state: Tensor = self._module.get_rng_state()
+
+    def drawn(self) -> bool:
+        """Whether the state of the device's generator changed; it is as before afterwards."""
+        changed = not torch.equal(self._module.get_rng_state(), self._state)
+        self._module.set_rng_state(self._state)
+        return changed
+
+
 class _GlobalMean(nn.Module):
     """[B, C, H, W] -> [B, C, 1, 1]."""
 
@@ -71,6 +147,26 @@ def _make_pooling_deterministic(model: nn.Module) -> None:
         for name, child in module.named_children():
             if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
                 setattr(module, name, _GlobalMean())
+
+
+def _run(modules: Sequence[nn.Module], x: Tensor) -> Tensor:
+    for module in modules:
+        x = module(x)
+    return x
+
+
+def _chain(calls: Sequence[tuple[str, Any, Any]], logits: Tensor | None) -> tuple[tuple[str, ...], Tensor | None]:
+    """Return the names of the calls (name, inputs, output) that lead one to the next up to the logits, and their input.
+
+    A module that is called twice belongs to no such chain.
+    """
+    names: list[str] = []
+    wanted = logits
+    for name, given, made in reversed(calls):
+        if wanted is not None and made is wanted and len(given) == 1:
+            names.insert(0, name)
+            wanted = given[0]
+    return (tuple(names), wanted) if len({name for name, *_ in calls}) == len(calls) else ((), None)
 
 
 def _blocks(backbone: nn.Module) -> list[nn.Module]:

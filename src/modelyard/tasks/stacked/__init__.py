@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from modelyard.tasks.base import Problem
-from modelyard.tasks.stacked import features, images, resnet, vit
+from modelyard.tasks.stacked import features, huggingface, images, resnet, vit
 from modelyard.tasks.stacked.functional import FunctionalModel, can_vmap
 from modelyard.tasks.stacked.losses import Back, stack_losses
 from modelyard.tasks.stacked.model import StackedModel
@@ -23,7 +23,7 @@ __all__ = [
     "stack_models",
 ]
 
-_RULES = (features, images, resnet, vit)
+_RULES = (features, huggingface, images, resnet, vit)
 """Importing these files fills the table of rules."""
 
 

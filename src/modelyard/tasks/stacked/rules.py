@@ -1,12 +1,13 @@
 """How one kind of module of K members is done as one: a rule for every module type, and what the rules share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from modelyard.tasks.models.huggingface_classifier import HuggingFaceClassifier
 from modelyard.tasks.stacked.products import aligned_empty
 
 Layer = Callable[[Tensor], Tensor]
@@ -176,8 +177,8 @@ class Stacking:
             raise LookupError(f"no rule to stack {kind.__name__}")
         return _RULES[kind](modules, self)
 
-    def layers(self, modules: Sequence[nn.Sequential]) -> Layer:
-        """Stack the modules of every member's ``Sequential``, one after the other."""
+    def layers(self, modules: Sequence[Iterable[nn.Module]]) -> Layer:
+        """Stack the modules of every member, one after the other."""
         layers = [self.layer(same) for same in zip(*modules, strict=True)]
         explicit = [layer for layer in layers if isinstance(layer, ExplicitLayer)]
         if len(explicit) == len(layers):
@@ -205,7 +206,15 @@ def rule(*kinds: type[nn.Module]) -> Callable[[RuleT], RuleT]:
 
 def can_stack(model: nn.Module) -> bool:
     """Whether there is a rule for the model's type; the rules of containers ask for those of their parts."""
-    return type(model) in _RULES and all(map(can_stack, model if isinstance(model, nn.Sequential) else ()))
+    if isinstance(model, HuggingFaceClassifier) and not model.head:
+        return False
+    return type(model) in _RULES and all(map(can_stack, _parts(model)))
+
+
+def _parts(model: nn.Module) -> Iterable[nn.Module]:
+    if isinstance(model, HuggingFaceClassifier):
+        return model.head
+    return model if isinstance(model, nn.Sequential) else ()
 
 
 def _separate(stacked: Tensor, members: Sequence[Tensor]) -> None:

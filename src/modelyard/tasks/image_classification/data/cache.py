@@ -41,15 +41,21 @@ class SampleCache:
         """Memory that kept samples take."""
         return self._used * self._sample_bytes
 
-    def batch(self, indices: Ints) -> Pixels:
-        """Return uint8 [B, C, S, S]. Raises ``DataError`` naming an image that cannot be read."""
+    def batch(self, indices: Ints, *, keep: bool = True) -> Pixels:
+        """Return uint8 [B, C, S, S]; ``keep`` them if there is room. Raises ``DataError`` that names the image."""
         in_memory = self._split.in_memory(indices)
         if in_memory is not None:
             return in_memory
         slots = self._slots[indices]
         if len(slots) and slots.min() >= 0:
             return self._kept[slots]
-        return self._batch_with_misses(indices)
+        return self._batch_with_misses(indices, keep=keep)
+
+    def missing(self, indices: Ints) -> int:
+        """How many of the samples ``batch`` would have to decode."""
+        if self._split.in_memory(indices[:0]) is not None:
+            return 0
+        return int(np.count_nonzero(self._slots[indices] < 0))
 
     def close(self) -> None:
         """Stop the decoding threads; the cache can still be used."""
@@ -58,10 +64,10 @@ class SampleCache:
         if pool is not None:
             pool.shutdown(wait=True)
 
-    def _batch_with_misses(self, indices: Ints) -> Pixels:
+    def _batch_with_misses(self, indices: Ints, *, keep: bool) -> Pixels:
         with self._lock:
             slots = self._slots[indices]
-            places = self._request(np.unique(indices[slots < 0]).tolist())
+            places = self._request(np.unique(indices[slots < 0]).tolist(), keep=keep)
         out = np.empty((len(indices), *self._split.shape), dtype=np.uint8)
         hits = slots >= 0
         out[hits] = self._kept[slots[hits]]
@@ -70,7 +76,7 @@ class SampleCache:
             out[row] = future.result()[position]
         return out
 
-    def _request(self, missing: list[int]) -> dict[int, _Place]:
+    def _request(self, missing: list[int], *, keep: bool) -> dict[int, _Place]:
         """Return where each missing sample will appear; those that nobody decodes yet are shared out to the threads."""
         fresh = [index for index in missing if index not in self._pending]
         if fresh and self._pool is None:
@@ -79,14 +85,16 @@ class SampleCache:
         for start in range(0, len(fresh), share or 1):
             chunk = fresh[start : start + share]
             assert self._pool is not None
-            future = self._pool.submit(self._decode, chunk)
+            future = self._pool.submit(self._decode, chunk, keep=keep)
             self._pending.update({index: (future, position) for position, index in enumerate(chunk)})
         return {index: self._pending[index] for index in missing}
 
-    def _decode(self, chunk: list[int]) -> Pixels:
+    def _decode(self, chunk: list[int], *, keep: bool) -> Pixels:
         try:
             pixels = np.stack([self._split.decode(index) for index in chunk])
-            self._keep(chunk, pixels)
+            self._keep(chunk if keep else [], pixels)
+            with self._lock:
+                self.decoded += len(chunk)
         finally:
             with self._lock:
                 for index in chunk:
@@ -95,7 +103,6 @@ class SampleCache:
 
     def _keep(self, chunk: list[int], pixels: Pixels) -> None:
         with self._lock:
-            self.decoded += len(chunk)
             fitting = chunk[: len(self._kept) - self._used]
             slots = np.arange(self._used, self._used + len(fitting))
             self._kept[slots] = pixels[: len(fitting)]
