@@ -42,6 +42,7 @@ def test_init_for_a_folder_of_images(cli: Any, tmp_path: Path) -> None:
 def test_the_template_names_every_kind_of_part() -> None:
     """The comments list the kinds; a kind that is added must be added there."""
     from modelyard.cli.init import template
+    from modelyard.domain.introspection import configs, kinds
     from modelyard.domain.parts.augmentations import PRESETS
     from modelyard.domain.search import SearchConfig
 
@@ -52,6 +53,8 @@ def test_the_template_names_every_kind_of_part() -> None:
     assert ", ".join(PRESETS) in text
     methods = SearchConfig.model_json_schema()["properties"]["method"]["enum"]
     assert all(method in text.split("method: ")[1].splitlines()[0] for method in methods)
+    schedulers = kinds(configs(SearchConfig.model_fields["scheduler"].annotation)).keys() - {"none"}
+    assert all(name in text.split("scheduler: ")[1].splitlines()[0] for name in schedulers)
 
 
 def _kinds(part: str) -> dict[str, Any]:

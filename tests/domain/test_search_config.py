@@ -104,3 +104,41 @@ def test_the_loss_is_the_default_goal() -> None:
 )
 def test_rungs(first: int, reduction: int, most: int, expected: tuple[int, ...]) -> None:
     assert rungs(first, reduction, most) == expected
+
+
+def own_code(task: str, search: dict[str, Any]) -> SweepSpec:
+    file = {"file": "task.py"}
+    part = {"custom": {"custom": {**file, "class_name": "T"}}, "hf-trainer": {"trainer": {**file, "function": "t"}}}[
+        task
+    ]
+    space = {f"{next(iter(part))}.params.width": {"choice": [1, 2, 3]}}
+    return validate(SweepSpec, {"run": {"task": task, **part}, "search": {"method": "grid", "space": space, **search}})
+
+
+@pytest.mark.parametrize(
+    ("task", "search", "message"),
+    [
+        ("custom", {"scheduler": "asha", "metric": "f1"}, "search.metric: 'f1' is not a validation metric"),
+        ("custom", {"scheduler": "asha", "metric": "val_f1"}, "search.mode: say whether min or max"),
+        ("custom", {"scheduler": "racing"}, "'racing' compares a score of each validation sample"),
+        ("custom", {"scheduler": {"name": "asha", "min_epochs": 5}}, "min_epochs: 5 leaves nothing to decide"),
+        ("hf-trainer", {"scheduler": "asha"}, "a trainer fixes its number of epochs"),
+        ("hf-trainer", {"budget": {"epochs": 3}}, "search.budget.epochs: how many a trainer needs is not known"),
+    ],
+)
+def test_a_search_of_own_code_that_cannot_work_is_refused(task: str, search: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        own_code(task, search)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "search"),
+    [
+        ("custom", {"scheduler": "asha", "metric": "val_f1", "mode": "max"}),
+        ("custom", {"scheduler": "median"}),
+        ("hf-trainer", {"budget": {"seconds": 3}, "metric": "val_f1", "mode": "max"}),
+    ],
+)
+def test_own_code_can_be_searched(task: str, search: dict[str, Any]) -> None:
+    assert own_code(task, search).search.decides

@@ -8,6 +8,7 @@ from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Pause, Resume, Stop
 from modelyard.domain.errors import NotFoundError
 from modelyard.domain.events import SearchDecided
+from modelyard.domain.parts.usercode import Custom
 from modelyard.domain.run import Reason, ReasonCode, RunState
 from modelyard.domain.search_log import (
     Closed,
@@ -171,3 +172,14 @@ def test_time_is_counted_once_where_it_overlaps(store, trials, monkeypatch):
         store.leases.claim(store.leases.register(), limit=1)
     moments[0] = now + timedelta(seconds=10)
     assert store.searches.used(experiment.id) == Used(seconds=10.0, device_seconds=20.0)
+
+
+def test_a_later_trial_keeps_the_code_that_it_needs(store):
+    digest = store.blobs.put([b"class Task: ..."]).digest
+    spec = RunSpec(task="custom", custom=Custom(file="task.py", class_name="Task", code=digest))
+    experiment = store.experiments.create(SweepSpec(name="own"), [spec], until_epochs=[1], actor="ada")
+    (first,) = store.runs.list(experiment_id=experiment.id)
+    assert store.searches.add_trial(experiment.id, NewTrial(number=2, spec=spec, until_epoch=1, message="trial 2"))
+    store.runs.delete(first.id, actor="ada")
+    store.gc.collect(actor="ada")
+    assert store.blobs.exists(digest)

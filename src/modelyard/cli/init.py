@@ -61,10 +61,11 @@ run:
   data_seed: 0                    # order of the samples; the same in all runs
 
 search:
-  method: grid                    # single, grid, random (needs samples), list
+  method: grid                    # single, grid, list; with samples: random, tpe, cma-es, nsga2
   space:
     optimizer.learning_rate: {{choice: [3e-4, 1e-3, 3e-3]}}
     model.dropout: {{choice: [0.0, 0.2]}}
+  # scheduler: asha               # end runs early: asha, pasha, hyperband, median, pbt, racing
 """
 
 

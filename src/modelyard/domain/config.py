@@ -176,7 +176,12 @@ class SweepSpec(Config):
 
     @model_validator(mode="after")
     def _search_fits_run(self) -> Self:
-        check_search(self.search, self.run.metrics, self.run.training.epochs)
+        own = self.run.user_code is not None
+        check_search(
+            self.search,
+            metrics=None if own else self.run.metrics,
+            epochs=None if self.run.task == "hf-trainer" else self.run.training.epochs,
+        )
         return self
 
     @property

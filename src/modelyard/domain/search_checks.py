@@ -12,22 +12,53 @@ _FORKED_PARTS = ("optimizer", "schedule", "loss")
 _FORKED_FIELDS = frozenset({"augment", "model.dropout", "training.clip_norm"})
 
 
-def check_search(search: SearchConfig, metrics: Sequence[MetricConfig], epochs: int) -> None:
-    """Raise ``ValueError`` for a search that cannot decide about runs with these metrics and epochs."""
+def check_search(search: SearchConfig, *, metrics: Sequence[MetricConfig] | None, epochs: int | None) -> None:
+    """Raise ``ValueError`` for a search that cannot decide about runs with these metrics and epochs.
+
+    ``metrics`` is None for code of the user's own, which reports what it likes, and ``epochs`` if that code decides how
+    long it trains.
+    """
     if not search.decides:
         return
+    _check_goals(search, metrics)
+    if metrics is None and isinstance(search.scheduler, Racing):
+        raise ValueError(
+            "search.scheduler: 'racing' compares a score of each validation sample, and only image-classification has "
+            "one; use 'asha' or 'median' instead"
+        )
+    if epochs is None:
+        _check_no_epochs(search)
+    elif search.scheduler != EveryRun():
+        _check_epochs(search, epochs)
+    if isinstance(search.scheduler, PopulationBased):
+        _check_forks(search)
+
+
+def _check_goals(search: SearchConfig, metrics: Sequence[MetricConfig] | None) -> None:
     for position, goal in enumerate(search.goals):
-        if not is_reported(goal.metric, metrics):
-            field = f"search.objectives.{position}.metric" if search.objectives else "search.metric"
+        part = f"search.objectives.{position}" if search.objectives else "search"
+        field = f"{part}.metric"
+        if metrics is None:
+            if not goal.metric.startswith("val_"):
+                raise ValueError(f"{field}: {goal.metric!r} is not a validation metric; it must start with 'val_'")
+            if goal.metric != "val_loss" and goal.mode is None:
+                raise ValueError(f"{part}.mode: say whether min or max of your own metric {goal.metric!r} is better")
+        elif not is_reported(goal.metric, metrics):
             known = [f"val_{name}" for name in reported_names(metrics)]
             raise ValueError(
                 f"{field}: {goal.metric!r} is not a validation metric of these runs{nearest(goal.metric, known)}; "
                 "add it to run.metrics, or choose another"
             )
+
+
+def _check_no_epochs(search: SearchConfig) -> None:
     if search.scheduler != EveryRun():
-        _check_epochs(search, epochs)
-    if isinstance(search.scheduler, PopulationBased):
-        _check_forks(search)
+        raise ValueError(
+            f"search.scheduler: a trainer fixes its number of epochs when it starts, so that {search.scheduler.name!r} "
+            "cannot end it at one; leave the scheduler out"
+        )
+    if search.budget is not None and search.budget.epochs is not None:
+        raise ValueError("search.budget.epochs: how many a trainer needs is not known before; give seconds instead")
 
 
 def _check_epochs(search: SearchConfig, epochs: int) -> None:

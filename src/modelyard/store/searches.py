@@ -15,10 +15,11 @@ from modelyard.domain.errors import NotFoundError
 from modelyard.domain.events import SearchDecided
 from modelyard.domain.run import ACTIVE, Reason, ReasonCode, RunState
 from modelyard.domain.search_log import ENTRY_ADAPTER, Decision, Entry
-from modelyard.store import checkpoints, clock, eventfeed, requests
+from modelyard.store import checkpoints, clock, code_refs, eventfeed, requests
 from modelyard.store.database import Database
 from modelyard.store.doorbell import Doorbell
 from modelyard.store.experiments import created_event, new_run
+from modelyard.store.home import Home
 from modelyard.store.lifecycle import change_state
 from modelyard.store.run_rows import current, find, key_of
 from modelyard.store.schema import attempts, evaluations, experiments, runs, search_log
@@ -56,7 +57,8 @@ class Used:
 class Searches:
     """Reads and writes the logs of searches, and does to runs what these decide: once, however often it is asked."""
 
-    def __init__(self, database: Database, doorbell: Doorbell) -> None:
+    def __init__(self, home: Home, database: Database, doorbell: Doorbell) -> None:
+        self._home = home
         self._database = database
         self._doorbell = doorbell
 
@@ -146,6 +148,7 @@ class Searches:
                 **_fork(connection, trial),
             )
             connection.execute(insert(runs).values(made))
+            code_refs.record(connection, self._home, [trial.spec], [made])
             eventfeed.append_all(connection, [created_event(made, experiment_id)], actor=ACTOR)
             if trial.checkpoint_id is not None:
                 start = checkpoints.get_checkpoint(connection, trial.checkpoint_id)

@@ -34,7 +34,7 @@ class Store:
         self.doorbell = Doorbell(home.doorbell)
         self.experiments = Experiments(home, database, self.doorbell)
         self.runs = Runs(home, database, self.doorbell)
-        self.searches = Searches(database, self.doorbell)
+        self.searches = Searches(home, database, self.doorbell)
         self.leases = Leases(database)
         self.controls = Controls(database)
         self.checkpoints = Checkpoints(database)
