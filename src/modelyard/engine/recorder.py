@@ -36,6 +36,11 @@ class Recorder:
         """Add one metric value."""
         self._said.points.append(Point(name, step, time.time(), value))
 
+    def points(self, step: int, values: Mapping[str, float]) -> None:
+        """Add several values of one step."""
+        for name, value in values.items():
+            self.point(name, step, value)
+
     def line(self, text: str) -> None:
         """Add one log line."""
         self._said.lines.append(text)

@@ -121,8 +121,7 @@ class Session:
     def stepped(self, done: StepDone) -> None:
         """Write down an optimizer step, as often as things are written down."""
         self._samples += done.samples
-        for name, value in done.logged.items():
-            self.recorder.point(name, self.learner.progress.step, value)
+        self.recorder.points(self.learner.progress.step, done.logged)
         self._measure(done.learning_rate)
         self._write_if_due(Unit.TRAIN)
 
@@ -182,8 +181,7 @@ class Session:
 
     def _record_evaluation(self, values: dict[str, float], prefix: str, artifacts: Any) -> None:
         progress = self.learner.progress
-        for name, value in values.items():
-            self.recorder.point(name, progress.step, value)
+        self.recorder.points(progress.step, values)
         for name, artifact in artifacts.items():
             self.recorder.artifact(f"{prefix}/{name}", progress.step, artifact)
         shown = " ".join(f"{name}={value:.4g}" for name, value in values.items() if "/" not in name)
