@@ -1,4 +1,4 @@
-"""Which configurations have models and batches of one shape, so that they can train as one model."""
+"""Which configurations are alike: can train as one model, are built in the same way, or cost the same."""
 
 import hashlib
 from typing import Any
@@ -8,6 +8,8 @@ from modelyard.domain.config import RunSpec
 
 _FREE_MODEL_FIELDS = frozenset({"dropout"})
 _SHARED_TRAINING_FIELDS = ("batch_size", "accumulate", "precision", "deterministic", "threads")
+_NOT_BUILT = frozenset({"optimizer", "schedule", "training", "seed", "data_seed"})
+"""Parts of a run that cannot keep its data and model from being opened and built."""
 
 
 def structure_key(spec: RunSpec) -> str:
@@ -38,3 +40,33 @@ def _data_and_model(spec: RunSpec) -> dict[str, Any]:
 def structure_hash(spec: RunSpec) -> str:
     """Return ``structure_key`` as 16 hexadecimal digits."""
     return hashlib.sha256(structure_key(spec).encode()).hexdigest()[:16]
+
+
+def build_key(spec: RunSpec) -> str:
+    """Return a text that two configs share only if both can be built for their data, or neither can.
+
+    Runs of one structure with other learning rates, seeds, schedules or strengths of augmentation share it.
+    """
+    training = spec.training
+    early = training.early_stopping
+    parts = spec.model_dump(mode="json", exclude=set(_NOT_BUILT))
+    return canonical_json(
+        {
+            **parts,
+            "model": spec.model.model_dump(mode="json", exclude=set(_FREE_MODEL_FIELDS)),
+            "loss": _without_sizes(parts["loss"]),
+            "augment": _without_sizes(parts["augment"]),
+            "batch_size": training.batch_size,
+            "device": training.device,
+            "watched": [training.checkpoint.metric, None if early is None else early.metric],
+        }
+    )
+
+
+def _without_sizes(value: Any) -> Any:
+    """Replace every float by its sign: how large it is decides nothing, but a list of zeros may be a mistake."""
+    if isinstance(value, float):
+        return (value > 0) - (value < 0)
+    if isinstance(value, dict):
+        return {key: _without_sizes(item) for key, item in value.items()}
+    return [_without_sizes(item) for item in value] if isinstance(value, list) else value
