@@ -106,6 +106,7 @@ class EngineCommand:
             *([f"--execution={group.execution.value}"] if group.execution is not None else []),
             f"--slots={group.slots}",
             f"--device={group.device}",
+            *([f"--processes={group.processes}"] if group.processes > 1 else []),
             f"--reason={group.reason}",
             *([f"--experiment={self.experiment_id}"] if self.experiment_id else []),
             *([f"--agent={self.agent_id}"] if self.agent_id else []),

@@ -1,6 +1,7 @@
 """Which configurations are alike: can train as one model, are built in the same way, or cost the same."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from modelyard.domain.base import canonical_json
@@ -61,6 +62,33 @@ def build_key(spec: RunSpec) -> str:
             "watched": [training.checkpoint.metric, None if early is None else early.metric],
         }
     )
+
+
+def workload_hash(specs: Sequence[RunSpec]) -> str:
+    """Return 16 hexadecimal digits that groups of runs of one structure share if their steps cost the same.
+
+    Optimizer, loss and augmentation may differ within a structure but are not free, and batches that all members share
+    are gathered and augmented once.
+    """
+    shared = {
+        "structure": structure_key(specs[0]),
+        "forms": sorted({canonical_json(_cost_form(spec)) for spec in specs}),
+        "same_batches": len({spec.data_seed for spec in specs}) == 1,
+        "same_pixels": len({(spec.seed if spec.augment else 0, repr(spec.augment)) for spec in specs}) == 1,
+    }
+    return hashlib.sha256(canonical_json(shared).encode()).hexdigest()[:16]
+
+
+def _cost_form(spec: RunSpec) -> Any:
+    parts = spec.model_dump(mode="json", include={"augment", "loss", "optimizer"})
+    return [
+        _without_sizes(parts["augment"]),
+        parts["loss"]["name"],
+        parts["optimizer"]["name"],
+        spec.training.ema is not None,
+        spec.training.clip_norm is not None,
+        getattr(spec.model, "dropout", 0) > 0,
+    ]
 
 
 def _without_sizes(value: Any) -> Any:

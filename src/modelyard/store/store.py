@@ -20,6 +20,7 @@ from modelyard.store.home import Home
 from modelyard.store.leased_write import LeasedWrite, leased_write
 from modelyard.store.leases import Leases
 from modelyard.store.logs import Logs
+from modelyard.store.measurements import Measurements
 from modelyard.store.metrics import Metrics
 from modelyard.store.runs import Runs
 from modelyard.store.searches import Searches
@@ -43,6 +44,7 @@ class Store:
         self.metrics = Metrics(database)
         self.logs = Logs(database)
         self.blobs = Blobs(home, database)
+        self.measurements = Measurements(home)
         self.gc = GarbageCollector(home, database)
 
     @property
