@@ -40,6 +40,7 @@ def facts() -> Facts:
         weight_bytes=40,
         optimizer_bytes=80,
         evaluation_seconds=0.1,
+        steps_per_epoch=10,
         train_samples=100,
         val_samples=0,
         test_samples=0,

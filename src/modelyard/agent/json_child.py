@@ -44,6 +44,11 @@ class JsonChild:
                 self._lines.put(json.loads(line))
         self._lines.put(None)
 
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
     def send(self, request: Json) -> None:
         """Write one request. A process that has ended takes none; ``receive`` tells."""
         assert self._process.stdin is not None
@@ -81,12 +86,8 @@ class JsonChild:
         how = f"by {signal.Signals(-code).name}" if code < 0 else lines[-1] if lines else f"with exit code {code}"
         return missing_module_error(text) or ModelyardError(f"{self._module} ended unexpectedly: {how}")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """End it at once."""
         self._process.kill()
         self._process.wait()
         self.end_requests()
@@ -94,3 +95,11 @@ class JsonChild:
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._stderr.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

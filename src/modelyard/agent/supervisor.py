@@ -205,7 +205,7 @@ class Supervisor:
         """
         unfinished = self._list({RunState.QUEUED, *ACTIVE})
         if self._devices is None:
-            self._devices = accelerators()
+            self._devices = tuple(device.name for device in accelerators())
         specs = [run.spec for run in unfinished]
         plan = make_plan(specs, cores=cores(), devices=self._devices, wishes=self._wishes)
         for place, group in zip(self._places, plan.groups, strict=False):

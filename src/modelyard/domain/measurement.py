@@ -81,6 +81,8 @@ class Facts(Config):
     """Why its models cannot train as one; empty if they can."""
     evaluation_seconds: Seconds
     """Time of evaluating one sample alone, with as many processes as train at the same time."""
+    steps_per_epoch: Count
+    """Optimizer steps in an epoch."""
     train_samples: Count
     """Samples in the training split."""
     val_samples: Bytes

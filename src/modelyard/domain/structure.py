@@ -6,6 +6,7 @@ from typing import Any
 
 from modelyard.domain.base import canonical_json
 from modelyard.domain.config import RunSpec
+from modelyard.domain.query import flatten
 
 _FREE_MODEL_FIELDS = frozenset({"dropout"})
 _SHARED_TRAINING_FIELDS = ("batch_size", "accumulate", "precision", "deterministic", "threads")
@@ -19,14 +20,32 @@ def structure_key(spec: RunSpec) -> str:
     Everything that is only a number to the arithmetic may differ: learning rate and schedule, decay, betas, dropout,
     smoothing, clipping, loss, augmentation, seeds, the number of epochs, and the optimizer, which steps each member.
     """
+    return canonical_json(_structure(spec))
+
+
+def structure_differences(one: RunSpec, other: RunSpec) -> tuple[str, ...]:
+    """Return the fields that keep two runs from sharing a stack, each with both values; empty if nothing does."""
+    first, second = flatten(_structure(one)), flatten(_structure(other))
+    if first.get("model.name") != second.get("model.name"):  # what else a model has follows from its kind
+        first, second = (
+            {field: value for field, value in fields.items() if field == "model.name" or not field.startswith("model.")}
+            for fields in (first, second)
+        )
+    fields = [field for field in {**first, **second} if first.get(field) != second.get(field)]
+    return tuple(f"{field}: {_shown(first.get(field))} -> {_shown(second.get(field))}" for field in fields)
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def _structure(spec: RunSpec) -> dict[str, Any]:
     training = spec.training.model_dump(mode="json")
-    return canonical_json(
-        {
-            "task": spec.task,
-            **_data_and_model(spec),
-            "training": {name: training[name] for name in _SHARED_TRAINING_FIELDS},
-        }
-    )
+    return {
+        "task": spec.task,
+        **_data_and_model(spec),
+        "training": {name: training[name] for name in _SHARED_TRAINING_FIELDS},
+    }
 
 
 def _data_and_model(spec: RunSpec) -> dict[str, Any]:
@@ -82,8 +101,8 @@ def workload_hash(specs: Sequence[RunSpec]) -> str:
 def _cost_form(spec: RunSpec) -> Any:
     parts = spec.model_dump(mode="json", include={"augment", "loss", "optimizer"})
     return [
-        _without_sizes(parts["augment"]),
-        parts["loss"]["name"],
+        _without_sizes(parts.get("augment")),
+        parts.get("loss", {}).get("name"),
         parts["optimizer"]["name"],
         spec.training.ema is not None,
         spec.training.clip_norm is not None,

@@ -52,6 +52,7 @@ def make_plan(specs: Sequence[RunSpec], *, cores: int, devices: Sequence[str], w
                 device=places[index % len(places)],
                 slots=slots,
                 threads=threads,
+                processes=-(-processes // len(set(places))),
                 reason=reason,
             )
             for index in range(processes)

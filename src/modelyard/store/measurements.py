@@ -47,7 +47,7 @@ class Remembered:
 
 
 class Measurements:
-    """The measurements in one home. Nothing is created before the first is kept."""
+    """The measurements in one home. The home is created when the first is kept."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -82,7 +82,10 @@ class Measurements:
         return ""
 
     def keep(self, situation: Situation, now: Circumstances, *news: Measurement | Facts) -> None:
-        """Keep measurements in the place of older ones of the same. Raises ``StoreError``, ``StorageFullError``."""
+        """Keep measurements in the place of older ones of the same. Creates the home if there is none.
+
+        Raises ``StoreError``, ``StorageFullError``.
+        """
         for content in news:
             kind: Mapping[str, Measurement | Facts]
             if isinstance(content, Measurement):
@@ -95,6 +98,7 @@ class Measurements:
 
     def _write(self, name: str, text: str) -> None:
         folder = self._home.measurements
+        self._home.prepare()
         with translated_os_errors(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
             temporary = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"

@@ -70,6 +70,11 @@ class Store:
         self.close()
 
 
+def home_folder(home: Path | str | None = None) -> Home:
+    """Return the folder ``home``, or what ``MODELYARD_HOME`` names, else ``~/.modelyard``; nothing is created."""
+    return Home(Path(home or os.environ.get("MODELYARD_HOME") or "~/.modelyard"))
+
+
 def open_store(
     home: Path | str | None = None, *, database_url: str | None = None, spend_reserve: bool = False
 ) -> Store:
@@ -80,7 +85,7 @@ def open_store(
     were set aside, without which the database could not be opened. Raises ``SchemaVersionError`` for a home of a newer
     version, which stays as it is; ``StoreError``.
     """
-    folder = Home(Path(home or os.environ.get("MODELYARD_HOME") or "~/.modelyard"))
+    folder = home_folder(home)
     if spend_reserve:
         folder.reserve.spend()
     folder.prepare()
