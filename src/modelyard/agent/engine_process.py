@@ -108,6 +108,7 @@ class EngineCommand:
             f"--device={group.device}",
             *([f"--processes={group.processes}"] if group.processes > 1 else []),
             f"--reason={group.reason}",
+            *(f"--structure={structure}" for structure in group.structures),
             *([f"--experiment={self.experiment_id}"] if self.experiment_id else []),
             *([f"--agent={self.agent_id}"] if self.agent_id else []),
             *self.extra,

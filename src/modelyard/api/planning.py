@@ -28,9 +28,14 @@ class SweepPlan:
         return next((device for device in self.devices if device.name == self.plan.groups[0].device), cpu)
 
 
-def plan_sweep(sweep: SweepSpec, specs: Sequence[RunSpec], resources: Resources) -> SweepPlan:
-    """Plan a sweep for this machine. Raises ``UserError`` for resources that make no sense."""
+def plan_sweep(
+    sweep: SweepSpec, specs: Sequence[RunSpec], resources: Resources, *, costs: Sequence[float] | None = None
+) -> SweepPlan:
+    """Plan a sweep for this machine; ``costs`` are the seconds that each run takes, if that is known.
+
+    Raises ``UserError`` for resources that make no sense.
+    """
     wishes = Wishes(execution=resources.execution, processes=resources.processes, slots=resources.slots)
     devices = accelerators()
-    plan = make_plan(specs, cores=cores(), devices=[device.name for device in devices], wishes=wishes)
+    plan = make_plan(specs, cores=cores(), devices=[device.name for device in devices], wishes=wishes, costs=costs)
     return SweepPlan(sweep, tuple(specs), plan, cores(), devices)

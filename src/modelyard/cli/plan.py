@@ -63,6 +63,9 @@ def plan(
         )
         measurements = Measurements(home_folder(home_option(ctx)))
         estimate = estimate_sweep(planned.specs, samples, wanted, measurements, say=_say)
+        costs = [seconds for seconds in estimate.run_seconds if seconds is not None]
+        if len(costs) == len(specs):
+            planned = plan_sweep(spec, specs, resources, costs=costs)
     varied = _varied(planned.specs)
     if as_json:
         print_json(_document(planned, varied, estimate))

@@ -113,6 +113,7 @@ def _make_pool(store: Store, worker_id: str, options: argparse.Namespace) -> Ses
         residency=Residency(device_bytes=device_bytes, host_bytes=host_bytes),
         slots=options.slots,
         experiment_id=options.experiment,
+        structures=options.structure,
     )
 
 
@@ -124,6 +125,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--execution", type=Execution, help="default: the fastest, measured while training")
     parser.add_argument("--slots", type=int, default=1, help="runs in training at the same time")
     parser.add_argument("--processes", type=int, default=1, help="engine processes that train side by side")
+    parser.add_argument("--structure", action="append", default=[], help="take runs of this structure first")
     parser.add_argument("--chunk-seconds", type=float, default=CHUNK_SECONDS, help="length of a turn, when sliced")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--reason", default="", help="why this execution was chosen, for the record")
