@@ -216,6 +216,12 @@ def test_without_torch_there_is_a_plan_and_no_estimate(cli: Any, prober: Any, fi
     assert "no estimate: torch is not installed; pip install 'modelyard[train]'" in out
 
 
+@pytest.mark.parametrize(("load", "told"), [(0.3, False), (3.0, True)])
+def test_a_busy_machine_is_told(load: float, told: bool, cli: Any, prober: Any, file: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("modelyard.api.estimating.os.getloadavg", lambda: (load, 0.0, 0.0))
+    assert ("this machine was busy before (load 3.0 on 2 cores)" in cli("plan", file).out) is told
+
+
 def test_after_enough_time_no_further_structure_is_measured(
     cli: Any, prober: Any, file: Path, monkeypatch: Any
 ) -> None:

@@ -1,8 +1,9 @@
 """Estimates how long a sweep takes on this machine, from steps that are measured or were measured before."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -49,6 +50,8 @@ class SweepEstimate:
     """Memory of all processes at the most, beyond what they take without a run."""
     probe_seconds: float
     """How long measuring took."""
+    load: float | None
+    """Processes that wanted a core in the minute before, on average; None where the system does not tell."""
     run_seconds: tuple[float | None, ...]
     """Expected time of each run's training and evaluation, when it has a process to itself."""
 
@@ -76,6 +79,7 @@ def estimate_sweep(
     ``MissingExtraError``.
     """
     started = time.monotonic()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     group = wanted.plan.groups[0]
     structures: dict[str, list[int]] = {}
     for index, spec in enumerate(specs):
@@ -96,7 +100,8 @@ def estimate_sweep(
             one = _Structure(runs, samples[indices[0]], wanted, measurer).estimate(partial(_say, say, where))
             differs = structure_differences(specs[ordered[0][0]], runs[0])
             found.append((_described(indices, differs, *one), one[0]))
-    return _summed_up(found, specs, wanted.plan, time.monotonic() - started)
+    estimate = _summed_up(found, specs, wanted.plan)
+    return replace(estimate, probe_seconds=time.monotonic() - started, load=load)
 
 
 def _say(say: Say, where: str, what: str) -> None:
@@ -143,9 +148,7 @@ def _described(indices: Sequence[int], differs: tuple[str, ...], found: Found, j
     )
 
 
-def _summed_up(
-    found: Sequence[tuple[StructureEstimate, Found]], specs: Sequence[RunSpec], plan: Plan, probe_seconds: float
-) -> SweepEstimate:
+def _summed_up(found: Sequence[tuple[StructureEstimate, Found]], specs: Sequence[RunSpec], plan: Plan) -> SweepEstimate:
     facts = [one.facts for _, one in found if one.facts is not None]
     estimates = [one.estimate for one, _ in found]
     memory = [one.memory_bytes for one in estimates if one.memory_bytes is not None]
@@ -162,7 +165,8 @@ def _summed_up(
             processes=processes,
         ),
         memory_bytes=processes * max(memory) if len(memory) == len(found) else None,
-        probe_seconds=probe_seconds,
+        probe_seconds=0.0,
+        load=None,
         run_seconds=tuple(seconds[number] for number in range(1, len(specs) + 1)),
     )
 

@@ -8,9 +8,11 @@ from modelyard.scheduler.estimates import Option, WallTime
 
 _SHORT_LIST = 3
 _UNKNOWN = "-"
+_BUSY = 0.5
+"""Load per core from which on other programs are told to disturb."""
 
 
-def print_estimate(estimate: SweepEstimate, *, name: str) -> None:
+def print_estimate(estimate: SweepEstimate, *, name: str, cores: int) -> None:
     """Print every structure with what was measured of it, then the estimate."""
     for number, one in enumerate(estimate.structures, start=1):
         typer.echo(f"structure {number}: {_runs(one.runs, name)}{_parameters(one)}")
@@ -25,6 +27,11 @@ def print_estimate(estimate: SweepEstimate, *, name: str) -> None:
             before = "before this plan, " if one.remembered else ""
             typer.echo(f"  measured {before}on {local_time(one.measured_at)}")
     typer.echo(_in_all(estimate))
+    if estimate.load is not None and estimate.load > cores * _BUSY:
+        typer.echo(
+            f"  note: this machine was busy before (load {estimate.load:.1f} on {cores} cores): "
+            "training takes longer than that while other programs run"
+        )
 
 
 def _print_options(one: StructureEstimate) -> None:

@@ -72,7 +72,7 @@ def plan(
         return
     _print_processes(planned)
     if estimate is not None:
-        print_estimate(estimate, name=spec.name)
+        print_estimate(estimate, name=spec.name, cores=planned.cores)
     elif probe:
         typer.echo("no estimate: torch is not installed; pip install 'modelyard[train]'")
     if varied:

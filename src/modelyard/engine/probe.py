@@ -13,14 +13,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import torch
 from torch import nn
 
 from modelyard.domain.config import RunSpec
-from modelyard.domain.errors import ConfigError
+from modelyard.domain.errors import ConfigError, NonFiniteLossError
 from modelyard.engine.data_plan import DataPlan
 from modelyard.engine.environment import choose_device, prepare_process
 from modelyard.engine.failures import reason_for
@@ -198,6 +198,7 @@ class Probe:
 def _alone(learner: Learner) -> Iterator[Callable[[], None]]:
     def step() -> None:
         learner.train_step()
+        _log(learner)
 
     learner.activate()
     try:
@@ -215,8 +216,19 @@ def _stacked(learners: Sequence[Learner]) -> Iterator[Callable[[], None]]:
             stack.backward(steps)
             for learner, begun in zip(learners, steps, strict=True):
                 learner.end_step(begun)
+                _log(learner)
 
         yield step
+
+
+def _log(learner: Learner) -> None:
+    """Bring the losses to the host as often as training does."""
+    step = learner.progress.step
+    if step % learner.spec.training.log_every == 0:
+        with suppress(NonFiniteLossError):  # says something about the run, and nothing about its speed
+            learner.window.flush(step)
+        learner.window.losses.clear()
+        learner.window.norms.clear()
 
 
 def _undisturbed(times: Sequence[float]) -> float:
