@@ -92,7 +92,6 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.covers("plan --probe")
 def test_it_says_what_won_what_lost_and_how_long_it_takes(cli: Any, prober: Any, file: Path) -> None:
     output = cli("plan", file)
     assert "structure 1: 4 runs (digits-1, digits-2, digits-3 and 1 more) of 610 parameters" in output.out
@@ -126,6 +125,7 @@ def test_it_remembers_and_measures_again_when_asked_to(cli: Any, prober: Any, fi
     assert again["structures"][0]["estimate"]["members"] == 1
 
 
+@pytest.mark.covers("plan --no-probe")
 def test_without_probing_nothing_is_measured(cli: Any, prober: Any, file: Path, home: Path) -> None:
     assert cli("plan", file, "--no-probe", "--json").json["estimate"] is None
     assert prober.asked == []
@@ -220,6 +220,13 @@ def test_without_torch_there_is_a_plan_and_no_estimate(cli: Any, prober: Any, fi
 def test_a_busy_machine_is_told(load: float, told: bool, cli: Any, prober: Any, file: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("modelyard.api.estimating.os.getloadavg", lambda: (load, 0.0, 0.0))
     assert ("this machine was busy before (load 3.0 on 2 cores)" in cli("plan", file).out) is told
+
+
+def test_an_estimate_of_a_search_says_which_runs_it_is_of(cli: Any, prober: Any, tmp_path: Path) -> None:
+    file = tmp_path / "search.yaml"
+    space = "{optimizer.learning_rate: {log: [0.001, 0.1]}}"
+    file.write_text(f"search: {{method: random, samples: 4, scheduler: asha, space: {space}}}\n")
+    assert "that is these runs, each to its end" in cli("plan", file).out
 
 
 def test_after_enough_time_no_further_structure_is_measured(

@@ -38,9 +38,9 @@ def plan(
     execution: ExecutionOption = None,
     processes: ProcessesOption = None,
     slots: SlotsOption = None,
-    probe: Annotated[
-        bool, typer.Option("--probe/--no-probe", help="Measure some steps of each way to train, for an estimate.")
-    ] = True,
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="Measure nothing: no estimate, only runs and processes.")
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -57,7 +57,7 @@ def plan(
         samples = check_runs(spec.name, specs)
     planned = plan_sweep(spec, specs, resources)
     estimate = None
-    if probe and samples is not None:
+    if not no_probe and samples is not None:
         wanted = Wanted(
             plan=planned.plan, device=planned.device, execution=execution, fresh=fresh, code=texts_of(planned.specs)
         )
@@ -73,7 +73,9 @@ def plan(
     _print_processes(planned)
     if estimate is not None:
         print_estimate(estimate, name=spec.name, cores=planned.cores)
-    elif probe:
+        if spec.search.decides:
+            typer.echo("  note: that is these runs, each to its end; the search ends some early, or adds others")
+    elif not no_probe:
         typer.echo("no estimate: torch is not installed; pip install 'modelyard[train]'")
     if varied:
         _print_runs(spec.name, len(planned.specs), varied)
