@@ -183,6 +183,16 @@ def test_mere_numbers_make_the_same_workload_and_shared_batches_another() -> Non
     assert workload_hash(same) != workload_hash(other)
 
 
+def test_code_of_the_users_own_is_a_workload_of_its_own_params() -> None:
+    def own(task: str, **params: int) -> RunSpec:
+        part = {"custom": ("custom", "class_name"), "hf-trainer": ("trainer", "function")}[task]
+        return spec(task=task, **{part[0]: {"file": "mine.py", part[1]: "mine", "params": params}})
+
+    for task in ("custom", "hf-trainer"):
+        assert workload_hash([own(task, width=1)]) == workload_hash([own(task, width=1)])
+        assert workload_hash([own(task, width=1)]) != workload_hash([own(task, width=2)])
+
+
 @pytest.mark.parametrize(
     ("gains", "expected"),
     [({}, 1), ({8: 1.1}, 1), ({4: 2.0, 8: 1.9}, 8), ({4: 2.0, 8: 1.7}, 4), ({2: 1.15}, 2)],

@@ -103,7 +103,7 @@ def _cost_form(spec: RunSpec) -> Any:
     return [
         _without_sizes(parts.get("augment")),
         parts.get("loss", {}).get("name"),
-        parts["optimizer"]["name"],
+        parts.get("optimizer", {}).get("name"),
         spec.training.ema is not None,
         spec.training.clip_norm is not None,
         getattr(spec.model, "dropout", 0) > 0,
