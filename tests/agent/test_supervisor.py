@@ -85,7 +85,7 @@ def test_a_run_that_always_kills_its_process_fails_in_the_end(
         "    import modelyard.engine.session as session\n"
         "    session.Session.advance = lambda self: os.kill(os.getpid(), 9)\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     (run,) = submit(store, spec(max_retries=1))
     with Supervisor(store, experiment_id=run.experiment_id) as supervisor:
         supervisor.start()
@@ -157,7 +157,7 @@ def test_out_of_memory_in_one_run_while_others_go_on(
         "if 'modelyard.engine.worker' in ' '.join(sys.orig_argv):\n"
         "    resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     huge = spec().model_copy(
         update={"model": RunSpec.model_validate({"model": {"name": "mlp", "hidden_sizes": [60_000, 60_000]}}).model}
     )

@@ -20,7 +20,10 @@ def test_init_writes_a_sweep_that_can_be_planned(cli: Any, tmp_path: Path) -> No
     assert cli("init", file).out == f"wrote {file}; next: modelyard train {file}\n"
     sweep = read_sweep(file)
     assert sweep.name == "my-sweep"
-    assert cli("plan", file, "--json").json["runs"][5] == {"optimizer.learning_rate": 0.003, "model.dropout": 0.2}
+    assert cli("plan", file, "--no-probe", "--json").json["runs"][5] == {
+        "optimizer.learning_rate": 0.003,
+        "model.dropout": 0.2,
+    }
     assert "# " in file.read_text()
     before = file.read_bytes()
     assert "exists; choose another name" in cli.fails(2, "init", file)
@@ -66,12 +69,13 @@ def _kinds(part: str) -> dict[str, Any]:
 
 @pytest.mark.covers("plan", "plan --json", "plan --execution", "plan --processes", "plan --slots", "plan --set")
 def test_plan_says_what_and_why_and_creates_nothing(cli: Any, sweep: Path, store: Store) -> None:
-    text = cli("plan", sweep).out
+    text = cli("plan", sweep, "--no-probe").out
     assert text.startswith("digits: 2 runs\nplan: 2 runs on ")
     assert "digits-2  0.02" in text
     document = cli(
         "plan",
         sweep,
+        "--no-probe",
         "--json",
         "--execution",
         "sliced",

@@ -9,13 +9,17 @@ import torch
 
 from modelyard.domain.config import RunSpec
 from modelyard.domain.events import ExecutionChanged
+from modelyard.domain.measurement import Situation, Way
 from modelyard.domain.run import ReasonCode, Run, RunState
+from modelyard.domain.structure import workload_hash
 from modelyard.engine.executors import Stacked, _base
 from modelyard.engine.executors._base import ENOUGH_STEPS
 from modelyard.engine.executors.trials import Trials
+from modelyard.engine.known_times import KnownTimes
 from modelyard.engine.learner import Learner
 from modelyard.engine.stack import Stack
 from modelyard.store import Store
+from modelyard.store.circumstances import circumstances
 from modelyard.tasks.stacked.rules import Stacking
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "lion", "muon")
@@ -261,3 +265,32 @@ def test_weights_that_cannot_be_stacked_train_alone(
     monkeypatch.setattr(Stacking, "parameter", refuse)
     stacked = train(specs, executor=Stacked(), slots=2)
     assert [outcome(run) for run in stacked] == [outcome(run) for run in alone]
+
+
+def test_what_a_process_measured_is_known_to_the_next(
+    train: Train, make_spec: MakeSpec, together: list[int], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Trials.add
+    monkeypatch.setattr(Trials, "add", lambda trials, members, _: add(trials, members, [1.0 if members == 1 else 5.0]))
+    monkeypatch.setattr(_base, "ENOUGH_SECONDS", 0.0)
+    specs = [make_spec("mlp", optimizer, epochs=25, checkpoint={}) for optimizer in OPTIMIZERS[:3]]
+
+    def executor(processes: int = 2) -> Stacked:
+        known = KnownTimes(store.measurements, device=torch.device("cpu"), processes=processes)
+        return Stacked(chunk_seconds=0.05, measures=True, known=known)
+
+    train(specs, executor=executor(), slots=3)
+    assert len(together) == 4 * ENOUGH_STEPS, "they took turns but for the trials"
+    found = store.measurements.recall(Situation(workload=workload_hash(specs), device="cpu"), circumstances())
+    assert {way: one.seconds for way, one in found.ways.items()} == {Way(1, 2): 1.0, Way(2, 2): 5.0, Way(3, 2): 5.0}
+    assert {one.source for one in found.ways.values()} == {"training"}
+
+    together.clear()
+    runs = train(specs, executor=executor(), slots=3)
+    assert together == [], "nothing was tried again"
+    assert {run.how for run in runs} == {"sliced"}
+    events = [event.payload for event in store.events.read(run_id=runs[0].id)]
+    assert "as measured on" in next(event.reason for event in events if isinstance(event, ExecutionChanged))
+
+    train(specs, executor=executor(processes=1), slots=3)
+    assert together, "another number of processes is another matter"

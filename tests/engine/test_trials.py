@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelyard.domain.measurement import WORTH_IT
 from modelyard.engine.executors._base import StepTimes
-from modelyard.engine.executors.trials import WORTH_IT, Trials
+from modelyard.engine.executors.trials import Trials
 
 
 def measure(trials: Trials, size: int, seconds: dict[int, float]) -> list[int]:
@@ -47,6 +48,43 @@ def test_a_group_that_shrinks_is_judged_by_what_was_measured() -> None:
     assert trials.choice(5).gain == pytest.approx(5 / 3.25)
     assert trials.choice(2).members == 1  # 2.5 for both of them, alone 2
     assert trials.choice(1).members == 1
+
+
+def test_a_group_that_shrank_so_far_that_nothing_is_known_is_measured_again() -> None:
+    trials = Trials()
+    measure(trials, 8, {1: 1.0, 4: 2.0, 8: 3.0})
+    assert trials.wanted(3) is None
+    assert measure(trials, 2, {1: 1.0, 2: 1.9}) == [1, 2, 1, 2]
+    assert trials.choice(2).members == 1
+    assert trials.choice(8).members == 8
+
+
+def test_what_was_measured_on_another_day_is_not_tried_again() -> None:
+    trials = Trials()
+    trials.recall({1: 1.0, 8: 3.0}, {1: "2026-11-20", 8: "2026-11-20"})
+    assert trials.wanted(8) is None
+    choice = trials.choice(8)
+    assert choice.members == 8
+    assert choice.reason.endswith("2.67x the speed of taking turns, as measured on 2026-11-20")
+    assert trials.news() == {}
+
+
+def test_what_is_measured_here_replaces_what_was_recalled_and_is_news_once_all_is_tried() -> None:
+    trials = Trials()
+    trials.recall({1: 1.0, 4: 1.0}, {1: "2026-11-20", 4: "2026-11-20"})
+    assert trials.wanted(8) == 1
+    trials.add(1, [2.0])
+    assert trials.news() == {}
+    assert measure(trials, 8, {1: 2.0, 4: 9.0, 8: 9.0}) == [4, 8, 1, 4, 8]
+    assert set(trials.news()) == {1, 4, 8}
+    assert trials.choice(4).members == 1, "the recalled second is forgotten"
+    assert "as measured on" not in trials.choice(8).reason
+
+
+def test_half_of_what_is_known_is_not_enough() -> None:
+    trials = Trials()
+    trials.recall({8: 3.0}, {8: "2026-11-20"})
+    assert trials.wanted(8) == 1
 
 
 def test_a_group_that_grows_is_measured_again() -> None:

@@ -3,7 +3,8 @@ import pytest
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import UserError
 from modelyard.domain.plan import Execution
-from modelyard.scheduler.planner import MOST_SLOTS, MOST_STACKED, Wishes, make_plan
+from modelyard.domain.structure import structure_hash
+from modelyard.scheduler.planner import MOST_SLOTS, MOST_STACKED, MOST_STRUCTURES, Wishes, make_plan
 
 
 def runs(count: int, threads: int = 1) -> list[RunSpec]:
@@ -64,6 +65,52 @@ def test_wishes_that_cannot_be() -> None:
 
 def test_nothing_to_do_needs_no_process() -> None:
     assert make_plan([], cores=2, devices=()).groups == ()
+
+
+def sized(*sizes: int, epochs: int = 5) -> list[RunSpec]:
+    return [
+        RunSpec.model_validate({"model": {"name": "mlp", "hidden_sizes": [size]}, "training": {"epochs": epochs}})
+        for size in sizes
+    ]
+
+
+def test_structures_go_to_devices_of_their_own_where_their_work_is_about_equal() -> None:
+    plan = make_plan(sized(8, 16, 8, 16, 8, 16), cores=1, devices=("cuda:0", "cuda:1"))
+    assert [group.slots for group in plan.groups] == [3, 3]
+    assert [group.structures for group in plan.groups] == [
+        (structure_hash(sized(8)[0]),),
+        (structure_hash(sized(16)[0]),),
+    ]
+    assert {group.processes for group in plan.groups} == {1}
+
+
+def test_a_structure_with_more_work_gets_more_devices() -> None:
+    specs = sized(*[8] * 12, 16, 16)
+    devices = tuple(f"cuda:{number}" for number in range(4))
+    equal = make_plan(specs, cores=1, devices=devices)
+    assert [group.slots for group in equal.groups] == [4, 4, 4, 2]
+    costs = [1.0] * 12 + [18.0, 18.0]
+    measured = make_plan(specs, cores=1, devices=devices, costs=costs)
+    large, small = structure_hash(specs[-1]), structure_hash(specs[0])
+    assert [group.structures for group in measured.groups] == [(large,), (large,), (small,), (small,)]
+    assert [group.slots for group in measured.groups] == [1, 1, 6, 6]
+
+
+def test_longer_runs_count_more_until_their_cost_is_known() -> None:
+    specs = [*sized(8, epochs=30), *sized(16, 16, 16, epochs=10)]
+    assert [group.slots for group in make_plan(specs, cores=2, devices=()).groups] == [1, 3]
+    assert [group.slots for group in make_plan(specs, cores=2, devices=(), costs=[1.0] * 4).groups] == [2, 2]
+
+
+def test_processes_of_one_device_know_how_many_they_are() -> None:
+    assert {group.processes for group in make_plan(runs(8), cores=4, devices=()).groups} == {4}
+    plan = make_plan(runs(8), cores=1, devices=("cuda:0", "cuda:1"), wishes=Wishes(processes=4))
+    assert {group.processes for group in plan.groups} == {2}
+
+
+def test_a_process_is_not_told_endless_structures() -> None:
+    (group,) = make_plan(sized(*range(1, 101)), cores=1, devices=()).groups
+    assert len(group.structures) == MOST_STRUCTURES
 
 
 def test_more_runs_are_stacked_than_take_turns() -> None:

@@ -57,11 +57,11 @@ def probe_machine() -> Machine:
     return Machine(devices=tuple(DeviceInfo(**device) for device in found["devices"]), environment=found["environment"])
 
 
-def accelerators() -> tuple[str, ...]:
-    """Return the accelerators' names. Costs nothing on a machine that cannot have one."""
+def accelerators() -> tuple[DeviceInfo, ...]:
+    """Return the accelerators. Costs nothing on a machine that cannot have one."""
     if not may_have_accelerator():
         return ()
-    return tuple(device.name for device in probe_machine().devices if device.kind != "cpu")
+    return tuple(device for device in probe_machine().devices if device.kind != "cpu")
 
 
 def may_have_accelerator() -> bool:

@@ -51,16 +51,8 @@ def predict(store: Store, checkpoint: Checkpoint, files: Sequence[Path], *, top:
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     for answer in answers:
         if "failed" in answer:
-            raise _rebuild(answer["failed"]["kind"], answer["failed"]["message"])
+            raise errors.rebuild(answer["failed"]["kind"], answer["failed"]["message"])
     if done.returncode or len(answers) != len(files):
         last = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no message"
         raise missing_module_error(done.stderr) or ModelyardError(f"prediction ended unexpectedly: {last}")
     return [Prediction(**answer) for answer in answers]
-
-
-def _rebuild(kind: str, message: str) -> ModelyardError:
-    """Return the child's error as the class of the same name, so that its exit code stays."""
-    if kind == "CorruptBlobError":
-        return errors.CorruptBlobError("", message)
-    found = getattr(errors, kind, ModelyardError)
-    return found(message) if issubclass(found, ModelyardError) else ModelyardError(message)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from modelyard.agent.devices import accelerators, cores
+from modelyard.agent.costs import known_costs
+from modelyard.agent.devices import DeviceInfo, accelerators, cores
 from modelyard.agent.engine_process import EngineCommand, EngineProcess
 from modelyard.agent.presence import agent_kind
+from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import FencedError, ModelyardError, SchemaVersionError, StorageFullError, StoreError
 from modelyard.domain.plan import Execution, Group, Plan
 from modelyard.domain.run import ACTIVE, Run, RunState
@@ -69,7 +71,7 @@ class Supervisor:
         self._observer = LeaseObserver()
         self._places: list[_Place] = []
         self._planned: set[str] = set()
-        self._devices: tuple[str, ...] | None = None
+        self._devices: tuple[DeviceInfo, ...] | None = None
         self._worker_id: str | None = None
         self._started = False
         self._refused = False
@@ -188,7 +190,7 @@ class Supervisor:
 
     def _staff(self, queued: Collection[Run], now: float) -> None:
         """Start processes for queued runs in places that are free; plan again when there are new runs."""
-        if any(run.id not in self._planned for run in queued):
+        if any(run.id not in self._planned for run in queued) or self._is_free(now):
             self._make_places()
         waiting = len(queued)
         for place in self._places:
@@ -197,6 +199,10 @@ class Supervisor:
             if place.engine is None and now >= place.start_after:
                 self._launch(place, now)
                 waiting -= place.group.slots
+
+    def _is_free(self, now: float) -> bool:
+        """Whether a process may be started in a place that had one: runs may have left since that was planned."""
+        return any(place.engine is None and now >= place.start_after for place in self._places)
 
     def _make_places(self) -> None:
         """Plan for all unfinished runs. Places are added and never taken away; those with a process stay as they are.
@@ -207,12 +213,27 @@ class Supervisor:
         if self._devices is None:
             self._devices = accelerators()
         specs = [run.spec for run in unfinished]
-        plan = make_plan(specs, cores=cores(), devices=self._devices, wishes=self._wishes)
+        plan = self._plan_for(specs)
         for place, group in zip(self._places, plan.groups, strict=False):
             if place.engine is None:
                 place.group = group
         self._places += [_Place(group) for group in plan.groups[len(self._places) :]]
         self._planned |= {run.id for run in unfinished}
+
+    def _plan_for(self, specs: Sequence[RunSpec]) -> Plan:
+        """Plan for these runs; with equal shares of the work, if it is known how long they take."""
+        devices = self._devices or ()
+        names = [device.name for device in devices]
+        plan = make_plan(specs, cores=cores(), devices=names, wishes=self._wishes)
+        if len(plan.groups) < 2:
+            return plan
+        costs = known_costs(
+            self._store.measurements,
+            specs,
+            device=next(iter(devices), None),
+            processes=plan.groups[0].processes,
+        )
+        return make_plan(specs, cores=cores(), devices=names, wishes=self._wishes, costs=costs)
 
     def _launch(self, place: _Place, now: float) -> None:
         home = self._store.home

@@ -1,18 +1,13 @@
 """Looks at a data set in a child process: decoding images needs the ``train`` extra."""
 
-import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modelyard.agent.devices import missing_module_error
+from modelyard.agent.json_child import JsonChild
 from modelyard.domain import errors
 from modelyard.domain.config import RunSpec
-from modelyard.domain.errors import ModelyardError, UserError
+from modelyard.domain.errors import UserError
 from modelyard.domain.validation import validate
 
 _MODULE = "modelyard.tasks.image_classification.inspect_main"
@@ -48,15 +43,7 @@ def inspect_data(
         "data": config.model_dump(mode="json"),
         "folder": None if folder is None else str(folder),
     }
-    return next(_ask([request], progress))
-
-
-def check_data(configs: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield for each ``data`` part what training would open: ``{"train": n, "val": n, "test": n, "classes": [...]}``.
-
-    Nothing is decoded. Raises the ``ConfigError`` or ``DataError`` that training would end with.
-    """
-    yield from _ask([{"data": config, "check": True} for config in configs], None)
+    return _ask(request, progress)
 
 
 def check_code(requests: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -64,55 +51,33 @@ def check_code(requests: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
     Raises the ``ConfigError`` or ``DataError`` that training would end with, as far as a few samples can tell.
     """
-    yield from _ask(requests, None, module=_CODE_MODULE)
+    answered = 0
+    with JsonChild(_CODE_MODULE) as child:
+        for request in requests:
+            child.send(request)
+        child.end_requests()
+        for answer in child.answers():
+            if "error" in answer:
+                raise errors.rebuild(answer["error"]["kind"], answer["error"]["message"])
+            answered += 1
+            yield answer["opened"]
+        if answered < len(requests):
+            raise child.failure()
 
 
-def _ask(
-    requests: Sequence[dict[str, Any]], progress: Callable[[int, int], None] | None, *, module: str = _MODULE
-) -> Iterator[dict[str, Any]]:
-    """Yield the child's answer to each request; one child serves all, since starting it costs most."""
-    # A file for its errors, not a pipe: a full pipe that nobody reads yet would stop it for ever.
-    with tempfile.TemporaryFile("w+") as stderr:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
-        )
-        with process:
-            assert process.stdin is not None
-            with suppress(BrokenPipeError):  # it ended early, and its errors say why
-                process.stdin.write("".join(f"{json.dumps(request)}\n" for request in requests))
-                process.stdin.close()
-            answered = 0
-            try:
-                for answer in _answers(process, progress):
-                    answered += 1
-                    yield answer
-            except GeneratorExit:  # nobody wants the rest
-                process.kill()
-                raise
-        if answered == len(requests):
-            return
-        stderr.seek(0)
-        text = stderr.read()
-    last = text.strip().splitlines()[-1] if text.strip() else "no message"
-    raise missing_module_error(text) or ModelyardError(f"the inspection ended unexpectedly: {last}")
-
-
-def _answers(process: subprocess.Popen[str], progress: Callable[[int, int], None] | None) -> Iterator[dict[str, Any]]:
-    for line in _lines(process):
-        if "progress" in line and progress is not None:
-            progress(*line["progress"])
-        if "error" in line:
-            raise _rebuild(line["error"]["kind"], line["error"]["message"])
-        for kind in ("report", "opened"):
-            if kind in line:
-                yield line[kind]
-
-
-def _lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("{"):
-            yield json.loads(line)
+def _ask(request: dict[str, Any], progress: Callable[[int, int], None] | None) -> dict[str, Any]:
+    with JsonChild(_MODULE) as child:
+        child.send(request)
+        child.end_requests()
+        for answer in child.answers():
+            if "progress" in answer and progress is not None:
+                progress(*answer["progress"])
+            if "error" in answer:
+                raise errors.rebuild(answer["error"]["kind"], answer["error"]["message"])
+            if "report" in answer:
+                report: dict[str, Any] = answer["report"]
+                return report
+        raise child.failure()
 
 
 def _guess(path: Path) -> str:
@@ -123,8 +88,3 @@ def _guess(path: Path) -> str:
     if any(path.glob("*-ubyte*")):
         return "idx"
     return "image-folder"
-
-
-def _rebuild(kind: str, message: str) -> ModelyardError:
-    found = getattr(errors, kind, ModelyardError)
-    return found(message) if isinstance(found, type) and issubclass(found, ModelyardError) else ModelyardError(message)

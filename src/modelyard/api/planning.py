@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelyard.agent.devices import accelerators, cores
+from modelyard.agent.devices import DeviceInfo, accelerators, cores
 from modelyard.api.training import Resources
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.plan import Plan
@@ -18,13 +18,24 @@ class SweepPlan:
     specs: tuple[RunSpec, ...]
     plan: Plan
     cores: int
-    devices: tuple[str, ...]
+    devices: tuple[DeviceInfo, ...]
     """Accelerators; without any, runs train on the CPU."""
 
+    @property
+    def device(self) -> DeviceInfo:
+        """The device of the first process."""
+        cpu = DeviceInfo(name="cpu", kind="cpu", model="", memory_bytes=None)
+        return next((device for device in self.devices if device.name == self.plan.groups[0].device), cpu)
 
-def plan_sweep(sweep: SweepSpec, specs: Sequence[RunSpec], resources: Resources) -> SweepPlan:
-    """Plan a sweep for this machine. Raises ``UserError`` for resources that make no sense."""
+
+def plan_sweep(
+    sweep: SweepSpec, specs: Sequence[RunSpec], resources: Resources, *, costs: Sequence[float] | None = None
+) -> SweepPlan:
+    """Plan a sweep for this machine; ``costs`` are the seconds that each run takes, if that is known.
+
+    Raises ``UserError`` for resources that make no sense.
+    """
     wishes = Wishes(execution=resources.execution, processes=resources.processes, slots=resources.slots)
     devices = accelerators()
-    plan = make_plan(specs, cores=cores(), devices=devices, wishes=wishes)
+    plan = make_plan(specs, cores=cores(), devices=[device.name for device in devices], wishes=wishes, costs=costs)
     return SweepPlan(sweep, tuple(specs), plan, cores(), devices)

@@ -36,6 +36,13 @@ def read_text(config: UserCode) -> str | None:
     return source.decode() if source is not None and _digest(source) == config.code else None
 
 
+def texts_of(specs: Iterable[RunSpec]) -> dict[str, str]:
+    """Return the texts of the specs' code by its digest, as far as their files still have them."""
+    configs = {spec.user_code.code: spec.user_code for spec in specs if spec.user_code is not None}
+    texts = {digest: read_text(config) for digest, config in configs.items() if digest is not None}
+    return {digest: text for digest, text in texts.items() if text is not None}
+
+
 def keep_code(store: Store, specs: Iterable[RunSpec]) -> None:
     """Put the code of the specs into the store, pinned by this process until their runs are created.
 

@@ -103,3 +103,13 @@ class NonFiniteLossError(TrainingError):
 
 class OutOfMemoryError(TrainingError):
     """The run does not fit the memory of its device."""
+
+
+def rebuild(kind: str, message: str) -> ModelyardError:
+    """Return an error that a child process told about: of the same class, so that its exit code stays."""
+    if kind == CorruptBlobError.__name__:
+        return CorruptBlobError("", message)
+    found = globals().get(kind)
+    if isinstance(found, type) and issubclass(found, ModelyardError):
+        return found(message)
+    return ModelyardError(message)

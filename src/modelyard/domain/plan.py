@@ -24,6 +24,10 @@ class Group:
     """How many runs are in training at the same time in this process."""
     threads: int
     """CPU threads of the process; part of what makes a run bit-identical when it is repeated."""
+    processes: int = 1
+    """Processes that train side by side on this device, or on the CPU; times are measured with so many."""
+    structures: tuple[str, ...] = ()
+    """Hashes of the structures whose runs this process takes first; when there are none left, it takes any."""
     reason: str
     """One sentence for people: why this execution and not another."""
 

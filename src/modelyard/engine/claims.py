@@ -1,6 +1,7 @@
 """Takes queued runs and opens them; what cannot be read or written for a while is tried again, not given up."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelyard.domain.errors import FencedError
@@ -48,8 +49,8 @@ class Claims:
         """How many claimed runs are not open yet."""
         return len(self._waiting)
 
-    def take(self, *, isolated: bool, structure: str | None) -> bool:
-        """Claim one run, to be opened next, of ``structure`` if there is one; return whether there was any."""
+    def take(self, *, isolated: bool, structures: Sequence[str]) -> bool:
+        """Claim one run, to be opened, of the first of ``structures`` that has one; return whether there was any."""
         now = time.monotonic()
         if now < self._claim_after:
             return False
@@ -59,7 +60,7 @@ class Claims:
                 limit=1,
                 experiment_id=self._experiment_id,
                 isolated=isolated,
-                structure=structure,
+                structures=structures,
             )
         except Exception as error:
             if not is_passing(error):

@@ -12,6 +12,7 @@ import torch
 from modelyard.domain.base import canonical_json
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import ConfigError
+from modelyard.store.circumstances import processor
 
 _LIBRARIES = ("torch", "numpy", "kornia", "torchmetrics", "transformers", "pillow", "datasets", "pyarrow")
 
@@ -65,7 +66,7 @@ def describe_environment(device: torch.device) -> dict[str, str]:
         **versions,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": processor(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
     }
 
@@ -75,11 +76,3 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return ""
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from modelyard.domain.control import ControlRecord
 from modelyard.domain.errors import ConflictError, FencedError, StorageFullError, StoreError
@@ -31,6 +31,7 @@ class SessionPool:
         residency: Residency,
         slots: int,
         experiment_id: str | None = None,
+        structures: Sequence[str] = (),
         storage_patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.sessions: list[Session] = []
@@ -44,6 +45,7 @@ class SessionPool:
         self._store = store
         self._claims = Claims(store, worker_id, opener, experiment_id=experiment_id, patience=storage_patience)
         self._slots = slots
+        self._preferred = tuple(structures)
         self._patience = storage_patience
         self._alone = False
         self._heard: int | None = None
@@ -73,15 +75,15 @@ class SessionPool:
         return bool(self.sessions) or self._claims.waiting > 0
 
     def _take(self, *, isolated: bool) -> bool:
-        if self.stopping.is_set() or not self._claims.take(isolated=isolated, structure=self._structure()):
+        if self.stopping.is_set() or not self._claims.take(isolated=isolated, structures=self._structures()):
             return False
         self._open_due()
         return True
 
-    def _structure(self) -> str | None:
-        """What most of the runs here have in common: another one like them costs the least."""
+    def _structures(self) -> list[str]:
+        """Return which runs to take first: like most of those here, which costs the least, then as planned."""
         counts = Counter(session.run.structure for session in self.sessions)
-        return counts.most_common(1)[0][0] if counts else None
+        return [*(structure for structure, _ in counts.most_common(1)), *self._preferred]
 
     def _open_due(self) -> None:
         for session in self._claims.open_due():

@@ -21,6 +21,7 @@ from modelyard.domain.plan import Execution
 from modelyard.engine.capture import captured_output
 from modelyard.engine.environment import prepare_process
 from modelyard.engine.executors import CHUNK_SECONDS, Executor, make_executor
+from modelyard.engine.known_times import KnownTimes
 from modelyard.engine.opening import Opener, Placing
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.residency import Residency, default_limits
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _watch_parent(pool)
         try:
             with _heartbeat(store, worker_id, pool), captured_output(pool.say):
-                executor = make_executor(options.execution, chunk_seconds=options.chunk_seconds)
+                known = KnownTimes(store.measurements, device=torch.device(options.device), processes=options.processes)
+                executor = make_executor(options.execution, chunk_seconds=options.chunk_seconds, known=known)
                 work(pool, executor, idle_seconds=options.idle_seconds, before_turn=_Settler())
         finally:
             with suppress(StoreError):  # on a full disk it is found dead by its process id
@@ -111,6 +113,7 @@ def _make_pool(store: Store, worker_id: str, options: argparse.Namespace) -> Ses
         residency=Residency(device_bytes=device_bytes, host_bytes=host_bytes),
         slots=options.slots,
         experiment_id=options.experiment,
+        structures=options.structure,
     )
 
 
@@ -121,6 +124,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--agent", help="worker id of the agent that started this process")
     parser.add_argument("--execution", type=Execution, help="default: the fastest, measured while training")
     parser.add_argument("--slots", type=int, default=1, help="runs in training at the same time")
+    parser.add_argument("--processes", type=int, default=1, help="engine processes that train side by side")
+    parser.add_argument("--structure", action="append", default=[], help="take runs of this structure first")
     parser.add_argument("--chunk-seconds", type=float, default=CHUNK_SECONDS, help="length of a turn, when sliced")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--reason", default="", help="why this execution was chosen, for the record")

@@ -4,6 +4,15 @@ from modelyard.store.home import Home
 from modelyard.store.lease_observer import HEARTBEAT_SECONDS, LeaseObserver
 from modelyard.store.leased_write import LeasedWrite
 from modelyard.store.leases import WorkerInfo
-from modelyard.store.store import Store, open_store
+from modelyard.store.store import Store, home_folder, open_store
 
-__all__ = ["HEARTBEAT_SECONDS", "Home", "LeaseObserver", "LeasedWrite", "Store", "WorkerInfo", "open_store"]
+__all__ = [
+    "HEARTBEAT_SECONDS",
+    "Home",
+    "LeaseObserver",
+    "LeasedWrite",
+    "Store",
+    "WorkerInfo",
+    "home_folder",
+    "open_store",
+]

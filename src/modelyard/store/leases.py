@@ -1,7 +1,7 @@
 """Which process owns which run: workers, claims, heartbeats, and what happens when a process is lost."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -75,11 +75,11 @@ class Leases:
         limit: int,
         experiment_id: str | None = None,
         isolated: bool = False,
-        structure: str | None = None,
+        structures: Sequence[str] = (),
     ) -> list[tuple[Run, Lease]]:
         """Take up to ``limit`` queued runs, highest priority first, then oldest; each gets a new attempt and token.
 
-        Among those of the highest priority, runs of ``structure`` come first.
+        Among those of the highest priority, runs of the first of ``structures`` come first, and so on.
 
         ``isolated`` takes those, and only those, that lost their process ``ISOLATE_AFTER`` times in a row.
         Raises ``FencedError`` if the worker is not registered (any more).
@@ -92,8 +92,9 @@ class Leases:
             return []
         with self._database.write() as connection:
             _check_registered(connection, worker_id)
-            alike = case((runs.c.structure == structure, 0), else_=1)
-            order = (runs.c.priority.desc(), *([alike] if structure else []), runs.c.key)
+            ranks = {structure: rank for rank, structure in reversed(list(enumerate(structures)))}
+            alike = [case(ranks, value=runs.c.structure, else_=len(structures))] if ranks else []
+            order = (runs.c.priority.desc(), *alike, runs.c.key)
             queued = current_where(connection, condition, order_by=order, limit=limit)
             leases = [_claim(connection, run, worker_id) for run in queued]
             claimed = {run.id: run for run in fetch(connection, runs.c.key.in_([run.key for run in queued]))}

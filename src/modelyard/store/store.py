@@ -20,6 +20,7 @@ from modelyard.store.home import Home
 from modelyard.store.leased_write import LeasedWrite, leased_write
 from modelyard.store.leases import Leases
 from modelyard.store.logs import Logs
+from modelyard.store.measurements import Measurements
 from modelyard.store.metrics import Metrics
 from modelyard.store.runs import Runs
 from modelyard.store.searches import Searches
@@ -43,6 +44,7 @@ class Store:
         self.metrics = Metrics(database)
         self.logs = Logs(database)
         self.blobs = Blobs(home, database)
+        self.measurements = Measurements(home)
         self.gc = GarbageCollector(home, database)
 
     @property
@@ -68,6 +70,11 @@ class Store:
         self.close()
 
 
+def home_folder(home: Path | str | None = None) -> Home:
+    """Return the folder ``home``, or what ``MODELYARD_HOME`` names, else ``~/.modelyard``; nothing is created."""
+    return Home(Path(home or os.environ.get("MODELYARD_HOME") or "~/.modelyard"))
+
+
 def open_store(
     home: Path | str | None = None, *, database_url: str | None = None, spend_reserve: bool = False
 ) -> Store:
@@ -78,7 +85,7 @@ def open_store(
     were set aside, without which the database could not be opened. Raises ``SchemaVersionError`` for a home of a newer
     version, which stays as it is; ``StoreError``.
     """
-    folder = Home(Path(home or os.environ.get("MODELYARD_HOME") or "~/.modelyard"))
+    folder = home_folder(home)
     if spend_reserve:
         folder.reserve.spend()
     folder.prepare()

@@ -64,10 +64,13 @@ class Batch:
 class TaskData(Protocol):
     """An opened data set; shared by every run of a process that reads the same."""
 
-    fingerprint: str
-    """SHA-256 of everything that a run could see of the data."""
     sample_bytes: int
     """Size of one sample's input."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that a run could see of the data. Raises ``DataError`` for data that cannot be read."""
+        ...
 
     def size(self, split: SplitName) -> int:
         """Number of samples; 0 for a split that does not exist."""

@@ -54,18 +54,3 @@ def test_importing_it_loads_no_torch_and_nothing_optional():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_a_check_counts_samples_and_one_process_answers_several():
-    requests = [{"data": {"source": "digits", "split_seed": seed}, "check": True} for seed in (0, 1)]
-    done = subprocess.run(
-        [sys.executable, "-m", "modelyard.tasks.image_classification.inspect_main"],
-        input="".join(json.dumps(request) + "\n" for request in requests),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    classes = [str(digit) for digit in range(10)]
-    assert answers == [{"opened": {"train": 1258, "val": 359, "test": 180, "classes": classes}}] * 2

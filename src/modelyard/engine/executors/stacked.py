@@ -2,15 +2,16 @@
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from modelyard.domain.config import RunSpec
 from modelyard.domain.plan import Execution
 from modelyard.engine.executors._base import StepTimes, first_in_line, left_behind, take_turn
 from modelyard.engine.executors.sliced import CHUNK_SECONDS
 from modelyard.engine.executors.trials import Trials
+from modelyard.engine.known_times import KnownTimes
 from modelyard.engine.learner import Step
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.progress import Unit
@@ -27,10 +28,13 @@ class Stacked:
     If it ``measures``, a group trains as one model only where that is faster. A turn takes ``chunk_seconds``.
     """
 
-    def __init__(self, chunk_seconds: float = CHUNK_SECONDS, *, measures: bool = False) -> None:
+    def __init__(
+        self, chunk_seconds: float = CHUNK_SECONDS, *, measures: bool = False, known: KnownTimes | None = None
+    ) -> None:
         self._chunk_seconds = chunk_seconds
         self._measures = measures
-        self._trials: defaultdict[str, Trials] = defaultdict(Trials)
+        self._known = known
+        self._trials: dict[str, Trials] = {}
 
     def turn(self, pool: SessionPool, ready: list[Session]) -> None:
         """Train the group of the run that has the highest priority and has made the least progress."""
@@ -43,15 +47,24 @@ class Stacked:
             group[0].execute(Execution.SLICED)
             take_turn(pool, group[0], self._chunk_seconds)
         else:
-            group = self._together(pool, group, self._trials[key])
+            group = self._together(pool, group, self._trials_for(key, group))
         for session in group:
             if session.open and session.blocked_since is None:
                 pool.attempt(session, session.flush)
+
+    def _trials_for(self, key: str, group: Sequence[Session]) -> Trials:
+        """Return the trials of a structure; the first time, with what is known from before."""
+        if key not in self._trials:
+            self._trials[key] = Trials()
+            if self._measures and self._known is not None:
+                self._trials[key].recall(*self._known.recall(_specs(group)))
+        return self._trials[key]
 
     def _together(self, pool: SessionPool, group: list[Session], trials: Trials) -> list[Session]:
         """Train the group in the way that is to be tried next, or that is the fastest; return who had the turn."""
         trial = trials.wanted(len(group)) if self._measures else None
         choice = trials.choice(len(group))
+        specs = _specs(group)
         group = group[: trial or choice.members]
         times = None
         if trial is not None:
@@ -66,6 +79,8 @@ class Stacked:
             trials.does_not_fit(len(group))
         if times is not None and times.full:
             trials.add(len(group), times.settled)
+            if self._known is not None and (news := trials.news()):
+                self._known.keep(specs, news)
         return group
 
 
@@ -194,6 +209,10 @@ class _Turn:
             yield
         finally:
             self._pool.active = None
+
+
+def _specs(group: Sequence[Session]) -> list[RunSpec]:
+    return [session.run.spec for session in group]
 
 
 def _begin(session: Session, steps: list[Step]) -> None:

@@ -6,17 +6,15 @@ trains a few steps in each way in turn, and then goes on in the faster one.
 
 import statistics
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from modelyard.domain.measurement import choose_members
 
 REPEATS = 2
 """Trials of each way, in turn, so that a disturbance hits all of them."""
-WORTH_IT = 1.15
-"""A stack must train at least so many times as fast as its members one after the other."""
-ABOUT_AS_FAST = 0.9
-"""Of the sizes that train about as fast as the fastest, the largest is taken."""
 GROWTH = 1.5
-"""A group that grew so much is measured again."""
+"""A group that grew so much beyond all stacks that were measured, or shrank so much below, is measured again."""
 
 
 @dataclass(frozen=True)
@@ -39,30 +37,50 @@ class Trials:
     """The most members of a stack: a larger one did not fit into memory."""
     _seconds: dict[int, list[float]] = field(default_factory=dict)
     """Number of members to the times of one step of all of them together."""
+    _recalled: dict[int, str] = field(default_factory=dict)
+    """Numbers of members that were measured before this process, and on which day."""
     _todo: deque[int] = field(default_factory=deque)
-    _largest: int = 1
-    """The largest group that trials were planned for."""
+
+    def recall(self, seconds: Mapping[int, float], days: Mapping[int, str]) -> None:
+        """Take what was measured before, and on which day: it need not be tried again."""
+        for members, value in seconds.items():
+            self._seconds[members] = [value]
+            self._recalled[members] = days[members]
 
     def wanted(self, size: int) -> int | None:
         """Return how many members the next trial should have, or None if enough is known about ``size`` runs."""
         size = self._limited(size)
-        if size > 1 and size >= GROWTH * self._largest:
-            self._largest = size
+        if size > 1 and not self._knows(size):
             self._todo = deque(sorted({1, size, max(2, size // 2)}) * REPEATS)
         while self._todo and self._todo[0] > size:
             self._todo.popleft()
         return self._todo[0] if self._todo else None
 
+    def _knows(self, size: int) -> bool:
+        """Whether stacks of about this size, and one run alone, were measured or are about to be."""
+        known = {*self._seconds, *self._todo}
+        stacks = known - {1}
+        return 1 in known and bool(stacks) and min(stacks) < size * GROWTH and size < max(stacks) * GROWTH
+
     def add(self, members: int, seconds: Sequence[float]) -> None:
         """Take the times of the steps of one trial."""
+        if self._recalled.pop(members, None) is not None:
+            del self._seconds[members]
         self._seconds.setdefault(members, []).extend(seconds)
         if self._todo and self._todo[0] == members:
             self._todo.popleft()
+
+    def news(self) -> dict[int, Sequence[float]]:
+        """Return the times that were measured here, by number of members; nothing while there is more to be tried."""
+        if self._todo:
+            return {}
+        return {members: times for members, times in self._seconds.items() if members not in self._recalled}
 
     def does_not_fit(self, members: int) -> None:
         """Note that a stack of so many could not take a step although each of them could."""
         self.most = max(1, members // 2)
         self._seconds.pop(members, None)
+        self._recalled.pop(members, None)
 
     def choice(self, size: int) -> Choice:
         """Return the fastest way for a group of ``size`` runs; unmeasured sizes are between their neighbours."""
@@ -73,13 +91,17 @@ class Trials:
         alone = statistics.median(self._seconds[1])
         sizes = {size, *(members for members in measured if 1 < members < size)}
         gains = {members: alone * members / self._predict(members) for members in sizes}
-        fastest = max(gains.values())
-        if fastest < WORTH_IT:
-            return Choice(1, 1.0, f"one model for several runs trained at {fastest:.2f}x the speed of taking turns")
-        best = max(members for members, gain in gains.items() if gain >= max(fastest * ABOUT_AS_FAST, WORTH_IT))
-        return Choice(
-            best, gains[best], f"{best} runs as one model trained at {gains[best]:.2f}x the speed of taking turns"
-        )
+        best = choose_members(gains)
+        if best == 1:
+            fastest = max(gains.values())
+            reason = f"one model for several runs trained at {fastest:.2f}x the speed of taking turns"
+            return Choice(1, 1.0, reason + self._when(size))
+        reason = f"{best} runs as one model trained at {gains[best]:.2f}x the speed of taking turns"
+        return Choice(best, gains[best], reason + self._when(best))
+
+    def _when(self, members: int) -> str:
+        day = self._recalled.get(1) or self._recalled.get(members)
+        return f", as measured on {day}" if day else ""
 
     def _limited(self, size: int) -> int:
         return size if self.most is None else min(size, self.most)

@@ -14,11 +14,8 @@ from modelyard.tasks.image_classification.data import ImageData, SampleCache, Sp
 class ImageTaskData:
     """An opened image data set with its decoded samples; ``images`` is the data set itself."""
 
-    fingerprint: str
-
     def __init__(self, images: ImageData, *, cache_bytes: int) -> None:
         self.images = images
-        self.fingerprint = images.fingerprint
         # In line for the memory: every run reads the validation data by itself; the training data are read together.
         self._splits: Mapping[SplitName, Split] = {
             SplitName.VAL: images.val,
@@ -32,6 +29,11 @@ class ImageTaskData:
             self._caches[name] = SampleCache(split, cache_bytes)
             self._labels[name] = torch.from_numpy(np.ascontiguousarray(split.labels, dtype=np.int64))
             cache_bytes = max(0, cache_bytes - len(split) * self.sample_bytes)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that a run could see of the data; reads every file once."""
+        return self.images.fingerprint
 
     def size(self, split: SplitName) -> int:
         """Number of samples; 0 for a split that does not exist."""

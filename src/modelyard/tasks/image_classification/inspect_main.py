@@ -1,11 +1,8 @@
 """``python -m modelyard.tasks.image_classification.inspect_main``: inspects a data set in a process of its own.
 
-Reads JSON objects from standard input, one a line:
-``{"data": <DataConfig>, "folder": <str or null>, "check": <bool>}``
-and writes JSON lines to standard output for each: any number of ``{"progress": [done, total]}``, then one
-``{"report": {...}}`` (a ``DatasetReport``), or with ``check`` one ``{"opened": {...}}`` (``OpenedData``; nothing is
-decoded), or ``{"error": {"kind": <class of the error>, "message": ...}}``. Ends after the first error with its exit
-code, else with 0.
+Reads one JSON object from standard input: ``{"data": <DataConfig>, "folder": <str or null>}``. Writes JSON lines to
+standard output: any number of ``{"progress": [done, total]}``, then one ``{"report": {...}}`` (a ``DatasetReport``) or
+``{"error": {"kind": <class of the error>, "message": ...}}``. Ends with the error's exit code, else with 0.
 """
 
 import json
@@ -21,7 +18,6 @@ from modelyard.domain.errors import ConfigError, ModelyardError
 from modelyard.domain.parts.data import DataConfig
 from modelyard.domain.validation import validate
 from modelyard.tasks.image_classification.data import inspect
-from modelyard.tasks.image_classification.data.check import check
 
 _SECONDS_BETWEEN_LINES = 0.1
 
@@ -31,7 +27,6 @@ class _Request(BaseModel):
 
     data: DataConfig
     folder: Path | None = None
-    check: bool = False
 
 
 class _ProgressLines:
@@ -48,10 +43,11 @@ class _ProgressLines:
 
 
 def main() -> int:
-    """Answer the requests on standard input; returns the exit code."""
+    """Answer the request on standard input; returns the exit code."""
     try:
-        for line in sys.stdin.read().splitlines() or [""]:
-            _write(_answer(_read_request(line)))
+        request = _read_request(sys.stdin.read())
+        report = inspect(request.data, folder=request.folder, progress=_ProgressLines())
+        _write({"report": report.model_dump(mode="json")})
     except ModelyardError as error:
         _write({"error": {"kind": type(error).__name__, "message": str(error)}})
         return error.exit_code
@@ -60,13 +56,6 @@ def main() -> int:
         _write({"error": {"kind": ModelyardError.__name__, "message": f"inspection failed: {error!r}"}})
         return ModelyardError.exit_code
     return 0
-
-
-def _answer(request: _Request) -> dict[str, Any]:
-    if request.check:
-        return {"opened": check(request.data, folder=request.folder).model_dump(mode="json")}
-    report = inspect(request.data, folder=request.folder, progress=_ProgressLines())
-    return {"report": report.model_dump(mode="json")}
 
 
 def _read_request(text: str) -> _Request:

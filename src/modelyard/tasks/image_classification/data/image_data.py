@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,18 @@ class ImageData:
     train: Split
     val: Split
     test: Split
-    fingerprint: str
-    """SHA-256 (hex) over classes, labels, names and contents of the three splits."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over classes, labels, names and contents of the three splits; reads every file once.
+
+        Raises ``DataError`` for a file that cannot be read.
+        """
+        return fingerprint(self.classes, {"train": self.train, "val": self.val, "test": self.test})
 
 
 def open_data(config: DataConfig, *, defaults: Preprocessing | None = None, folder: Path | None = None) -> ImageData:
-    """Open a data set without decoding it: labels are read, splits drawn, contents hashed.
+    """Open a data set without decoding it: labels are read, splits drawn; contents are hashed when first asked for.
 
     ``defaults`` is what a pretrained model wants; it applies where the config says nothing. ``folder`` is where a
     relative path starts.
@@ -56,7 +63,6 @@ def open_data(config: DataConfig, *, defaults: Preprocessing | None = None, fold
         train=splits["train"],
         val=splits["val"],
         test=splits["test"],
-        fingerprint=fingerprint(source.classes, splits),
     )
 
 
