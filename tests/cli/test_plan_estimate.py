@@ -222,6 +222,12 @@ def test_a_busy_machine_is_told(load: float, told: bool, cli: Any, prober: Any, 
     assert ("this machine was busy before (load 3.0 on 2 cores)" in cli("plan", file).out) is told
 
 
+def test_a_frozen_backbone_is_said_to_be_in_the_steps(cli: Any, prober: Any, tmp_path: Path) -> None:
+    file = tmp_path / "frozen.yaml"
+    file.write_text("run: {model: {name: huggingface, model: some/vit, freeze_backbone: true}}\n")
+    assert "steps were measured with the frozen backbone" in cli("plan", file).out
+
+
 def test_an_estimate_of_a_search_says_which_runs_it_is_of(cli: Any, prober: Any, tmp_path: Path) -> None:
     file = tmp_path / "search.yaml"
     space = "{optimizer.learning_rate: {log: [0.001, 0.1]}}"

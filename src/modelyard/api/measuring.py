@@ -75,6 +75,11 @@ class Measurer:
             found = self._measure(runs, together, say)
             found.notes = [*known.notes, *found.notes]
             self._keep(situation, found)
+        if getattr(runs[0].model, "freeze_backbone", False):
+            found.notes.append(
+                "steps were measured with the frozen backbone; training computes it once per sample where it can, and "
+                "takes less time then"
+            )
         return found
 
     def try_compiled(self, runs: Sequence[RunSpec], found: Found, *, seconds: float | None, say: Say) -> None:
