@@ -176,10 +176,10 @@ def test_members_that_pause_and_come_back_equal_solo(
     pause_at_random: Callable[..., tuple[list[Run], int]],
     together: list[int],
 ) -> None:
-    specs = [make_spec("mlp", optimizer, epochs=60) for optimizer in OPTIMIZERS]
+    specs = [make_spec("mlp", optimizer, epochs=15) for optimizer in OPTIMIZERS]
     alone = train(specs)
-    runs, pauses = pause_at_random(specs, Stacked(chunk_seconds=0.0), chance=0.5)
-    assert pauses >= 3
+    runs, pauses = pause_at_random(specs, Stacked(chunk_seconds=0.0), chance=0.6)
+    assert pauses >= 2
     assert len(set(together)) > 1, "the stack changed its size"
     for one, other in zip(alone, runs, strict=True):
         assert outcome(other) == outcome(one)
