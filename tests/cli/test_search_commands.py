@@ -36,6 +36,13 @@ def test_a_plan_says_how_the_search_decides(cli: Any, search: Path) -> None:
     assert cli("plan", search, "--json").json["search"] == f"{told} goes on"
 
 
+@pytest.mark.parametrize("command", ["plan", "train"])
+def test_a_search_without_validation_data_is_refused(command: str, cli: Any, search: Path) -> None:
+    search.write_text(SWEEP.replace("run:", "run:\n  data: {source: digits, val_fraction: 0}"))
+    assert "there is no validation data; set data.val_fraction above 0" in cli.fails(2, command, search)
+    assert cli("experiments", "list", "--json").json == []
+
+
 @pytest.mark.parametrize(
     ("scheduler", "told"),
     [
@@ -68,9 +75,12 @@ def test_an_experiment_shows_its_rungs_and_decisions(cli: Any, engine: Any, sear
     ]
     assert brief.splitlines()[4].split()[:2] == ["1", "9"]
     assert "promote" not in brief
-    assert " promote " in cli("experiments", "show", "asha", "--decisions").out
+    assert "asha-1 " in brief
+    assert " promote " in (told := cli("experiments", "show", "asha", "--decisions").out)
+    assert told.count("asha-1 ") > brief.count("asha-1 "), "decisions name the run"
     document = cli("experiments", "show", "asha", "--json").json
     assert document["search"]["trials"] == 9
+    assert document["search"]["runs"]["9"] == "asha-9"
     assert document["search"]["rungs"][0]["came"] == 9
     assert {one["kind"] for one in document["search"]["decisions"]} == {"start", "promote", "stop", "end"}
     stopped = next(run for run in document["runs"] if run["reason"]["code"] == "search")

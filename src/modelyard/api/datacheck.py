@@ -8,7 +8,7 @@ from modelyard.agent.json_child import JsonChild
 from modelyard.api.inspection import check_code
 from modelyard.api.snapshot import read_text, stored_text
 from modelyard.domain.base import canonical_json
-from modelyard.domain.config import RunSpec
+from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError, DataError, UserError, rebuild
 from modelyard.domain.parts.usercode import UserCode
 from modelyard.domain.structure import build_key
@@ -59,6 +59,15 @@ def check_runs(name: str, specs: Sequence[RunSpec]) -> list[Samples | None]:
     if code:
         found |= _check_own(name, specs, code, read_text)
     return [found.get(number) for number in range(len(specs))]
+
+
+def check_search(sweep: SweepSpec, samples: Sequence[Samples | None]) -> None:
+    """Raise ``ConfigError`` for a search that decides by validations of which there will be none."""
+    if sweep.search.decides and any(one is not None and not one.val for one in samples):
+        raise ConfigError(
+            f"{sweep.name}: search: it compares runs by their validations, and there is no validation data; "
+            "set data.val_fraction above 0, or add some"
+        )
 
 
 def check_clone(store: Store, parent: RunSpec, spec: RunSpec) -> None:

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from modelyard.api.comparison import Comparison, compare
-from modelyard.api.datacheck import check_runs
+from modelyard.api.datacheck import check_runs, check_search
 from modelyard.api.edits import apply_sweep_edits
 from modelyard.api.export import Format, choose_format, export_metrics
 from modelyard.api.notebook import NotebookView, in_notebook
@@ -54,7 +54,7 @@ class Experiment:
         """
         sweep = as_sweep(source, name=name)
         specs = expand_at(sweep)
-        check_runs(sweep.name, specs)
+        check_search(sweep, check_runs(sweep.name, specs))
         store = open_store(home)
         try:
             record = create(store, sweep, specs, actor=actor(), go_on=resume)

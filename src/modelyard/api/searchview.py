@@ -1,5 +1,6 @@
 """What people see of a search: how it decides, how far its trials are, and every decision with its reason."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modelyard.domain.config import SweepSpec
@@ -41,6 +42,8 @@ class SearchView:
     best_trial: int | None
     rungs: tuple[RungView, ...]
     decisions: tuple[Decision, ...]
+    runs: Mapping[int, str]
+    """The name of each trial's run; its number is another one where clones came in between."""
 
 
 def view_search(store: Store, experiment: Experiment) -> SearchView | None:
@@ -60,6 +63,7 @@ def view_search(store: Store, experiment: Experiment) -> SearchView | None:
         best_trial=None if best is None else best.number,
         rungs=tuple(_rung(epoch, search.trials, goal) for epoch in ends),
         decisions=tuple(decisions),
+        runs={run.trial: run.name for run in store.runs.list(experiment_id=experiment.id) if run.trial is not None},
     )
 
 

@@ -97,6 +97,7 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
             runs = store.runs.list(experiment_id=experiment.id)
             goes_on = any(run.state in ACTIVE or run.state in {RunState.QUEUED, RunState.PAUSED} for run in runs)
             if goes_on or can_decide(store, experiment):
+                SearchDriver.open(store, experiment)  # it refuses a search that it cannot go on with, before any change
                 paused = [run for run in runs if run.state is RunState.PAUSED and not run.waits_for_search]
                 request_runs(store, paused, Resume(), actor=actor)
                 return experiment

@@ -104,9 +104,11 @@ def _print_search(search: SearchView, *, decisions: bool) -> None:
     if search.ending:
         out.print(text(search.ending))
     if decisions:
-        steps = table("trial", "decision", "epoch", "until", "reason", right=("trial", "epoch", "until"))
+        steps = table("trial", "run", "decision", "epoch", "until", "reason", right=("trial", "epoch", "until"))
         for one in search.decisions:
-            steps.add_row(text(one.trial), one.kind.value, str(one.epoch), str(one.until), text(one.reason))
+            name = "-" if one.trial is None else search.runs.get(one.trial, "-")
+            row = (text(one.trial), text(name), one.kind.value, str(one.epoch), str(one.until), text(one.reason))
+            steps.add_row(*row)
         out.print(steps)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelyard.api.datacheck import Samples, check_runs
+from modelyard.api.datacheck import Samples, check_runs, check_search
 from modelyard.api.estimating import SweepEstimate, Wanted, estimate_sweep
 from modelyard.api.planning import SweepPlan, plan_sweep
 from modelyard.api.searchview import describe_search
@@ -55,6 +55,7 @@ def plan(
     samples: list[Samples | None] | None = None
     with suppress(MissingExtraError):  # a plan needs no library that reads data; an estimate does
         samples = check_runs(spec.name, specs)
+        check_search(spec, samples)
     planned = plan_sweep(spec, specs, resources)
     estimate = None
     if not no_probe and samples is not None:

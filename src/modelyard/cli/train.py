@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from modelyard.api.datacheck import check_runs
+from modelyard.api.datacheck import check_runs, check_search
 from modelyard.api.edits import apply_sweep_edits, parse_edits
 from modelyard.api.sweepfile import expand_at, folder_of, read_sweep, resolve_edits
 from modelyard.api.training import Resources, create
@@ -43,7 +43,7 @@ def train(
     """
     spec = load_sweep(sweep, edits=edits, name=name)
     specs = expand_at(spec, str(sweep))
-    check_runs(spec.name, specs)
+    check_search(spec, check_runs(spec.name, specs))
     with open_home(ctx) as store:
         experiment = create(store, spec, specs, actor=actor(), go_on=go_on)
         resources = Resources(execution=execution, processes=processes, slots=slots)

@@ -1,5 +1,6 @@
 """Samplers that learn: repeatable from one seed, better than chance, valid, and never the same run twice."""
 
+import json
 import logging
 import math
 import sys
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from modelyard.domain.base import canonical_json
 from modelyard.domain.config import SweepSpec
 from modelyard.domain.errors import ConfigError, MissingExtraError
 from modelyard.domain.search_log import DecisionKind, Ending, Opened
@@ -146,3 +148,25 @@ def test_optuna_says_nothing_and_its_logger_stays_as_it_was(
         play(sweep(search), bowl)
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger("optuna").level == before
+
+
+@pytest.mark.parametrize("method", ["tpe", "cma-es", "grid"])
+def test_the_order_of_the_space_in_the_file_does_not_matter(method: str, sweep: Any, play: Any) -> None:
+    points = {"points": 2} if method == "grid" else {}
+    space = {
+        "optimizer.learning_rate": {"log": [1e-4, 1e-1], **points},
+        "model.dropout": {"float": [0.0, 0.5], **points},
+    }
+    config = {
+        "method": method,
+        "samples": None if method == "grid" else 6,
+        "scheduler": "none",
+        "budget": {"epochs": 60},
+    }
+
+    def specs(space: dict[str, Any]) -> list[Any]:
+        return [trial.spec for trial in play(sweep({**config, "space": space}, epochs=3)).search.trials]
+
+    assert specs(space) == specs(dict(reversed(space.items())))
+    stored = sweep({**config, "space": space}, epochs=3).model_dump(mode="json")
+    assert specs(json.loads(canonical_json(stored))["search"]["space"]) == specs(space), "as the store keeps it"

@@ -8,6 +8,7 @@ they really arrive. So equal configs and equal results give equal decisions on e
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
+from modelyard.domain.base import canonical_json
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError
 from modelyard.domain.sample_scores import read_scores
@@ -30,7 +31,11 @@ class Search:
     """Decides which trials there are and how far each trains. It is fed entries of its log; it does nothing itself."""
 
     def __init__(self, sweep: SweepSpec) -> None:
-        """Begin at an empty log. Raises ``ConfigError`` for a space without a valid point, ``MissingExtraError``."""
+        """Begin at an empty log. Raises ``ConfigError`` for a space without a valid point, ``MissingExtraError``.
+
+        The order in which the sweep's fields were written does not matter: the store keeps them sorted.
+        """
+        sweep = SweepSpec.model_validate_json(canonical_json(sweep.model_dump(mode="json")))
         self.trials: list[Trial] = []
         """All trials so far; number 1 comes first."""
         self.over = False
