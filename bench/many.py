@@ -136,7 +136,7 @@ class Job:
             )
             seconds = time.perf_counter() - start
             self.found = [
-                line.split("(", 1)[1].rstrip(")") for line in done.stdout.splitlines() if "others like it" in line
+                line.partition("(")[2].rstrip(")") for line in done.stdout.splitlines() if "others like it" in line
             ]
             listed = subprocess.run(
                 [*command, "runs", "list", "--json"], env=environment, capture_output=True, text=True, check=True
