@@ -96,8 +96,8 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
             settle_unknown(store, pausing)
             runs = store.runs.list(experiment_id=experiment.id)
             goes_on = any(run.state in ACTIVE or run.state in {RunState.QUEUED, RunState.PAUSED} for run in runs)
-            if goes_on or can_decide(store, experiment):
-                SearchDriver.open(store, experiment)  # it refuses a search that it cannot go on with, before any change
+            # First, since it refuses a search that this version cannot go on with: before any run is changed.
+            if can_decide(store, experiment) or goes_on:
                 paused = [run for run in runs if run.state is RunState.PAUSED and not run.waits_for_search]
                 request_runs(store, paused, Resume(), actor=actor)
                 return experiment

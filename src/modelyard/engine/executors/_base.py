@@ -72,7 +72,8 @@ def left_behind(session: Session, others: Sequence[Session]) -> list[Session]:
     place = session.learner.place
     if place is None:
         return []
-    places = [one.learner.place for one in others if one.blocked_since is None]
+    # Not a list: it is asked before every step, and most steps need no new data.
+    places = (one.learner.place for one in others if one.blocked_since is None)
     left = place.leaves_behind(other for other in places if other is not None)
     return [one for one in others if one.learner.place in left and one.priority >= session.priority] if left else []
 
