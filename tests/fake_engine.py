@@ -37,7 +37,9 @@ class FakeSupervisor:
         execution: Execution | None = None,
         processes: int | None = None,
         slots: int | None = None,
+        warm: object = None,
     ) -> None:
+        del warm
         self.store = store
         self.experiment_id = experiment_id
         self.wishes = Wishes(execution=execution, processes=processes, slots=slots)

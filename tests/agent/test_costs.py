@@ -81,7 +81,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         def kill(self) -> None: ...
         def close(self) -> None: ...
 
-    def start(command: Any, group: Group, log: Any) -> Engine:
+    def start(command: Any, group: Group, log: Any, warm: Any) -> Engine:
         started.append(Engine(group))
         return started[-1]
 

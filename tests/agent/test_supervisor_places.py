@@ -40,7 +40,7 @@ def no_engines(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         def kill(self) -> None: ...
         def close(self) -> None: ...
 
-    def start(command: Any, group: Any, log: Any) -> Engine:
+    def start(command: Any, group: Any, log: Any, warm: Any) -> Engine:
         started.append(group)
         return Engine()
 

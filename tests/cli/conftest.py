@@ -95,6 +95,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[Any]:
 
     monkeypatch.setattr("modelyard.api.training.Supervisor", Supervisor)
     monkeypatch.setattr("modelyard.api.training._REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr("modelyard.agent.warm_engines.may_have_accelerator", lambda: True)  # so that none are made
     return Supervisor
 
 

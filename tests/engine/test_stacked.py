@@ -135,7 +135,9 @@ def test_a_group_trains_in_the_way_that_was_found_to_be_faster(
     alone = train(specs)
     add, seconds = Trials.add, {"stacked": 0.5, "sliced": 5.0}[faster]
     monkeypatch.setattr(
-        Trials, "add", lambda trials, members, _: add(trials, members, [1.0 if members == 1 else seconds])
+        Trials,
+        "add",
+        lambda trials, members, _: add(trials, members, [1.0 if members == 1 else seconds]),
     )
     monkeypatch.setattr(_base, "ENOUGH_SECONDS", 0.0)
     runs = train(specs, executor=Stacked(chunk_seconds=0.05, measures=True), slots=3)

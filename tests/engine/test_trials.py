@@ -15,6 +15,7 @@ def measure(trials: Trials, size: int, seconds: dict[int, float]) -> list[int]:
     while (members := trials.wanted(size)) is not None:
         done.append(members)
         trials.add(members, [seconds[members]] * 9)
+        trials.go_on()
     return done
 
 
@@ -74,6 +75,7 @@ def test_what_is_measured_here_replaces_what_was_recalled_and_is_news_once_all_i
     trials.recall({1: 1.0, 4: 1.0}, {1: "2026-11-20", 4: "2026-11-20"})
     assert trials.wanted(8) == 1
     trials.add(1, [2.0])
+    trials.go_on()
     assert trials.news() == {}
     assert measure(trials, 8, {1: 2.0, 4: 9.0, 8: 9.0}) == [4, 8, 1, 4, 8]
     assert set(trials.news()) == {1, 4, 8}
@@ -98,10 +100,24 @@ def test_a_trial_that_was_cut_short_is_repeated_and_one_that_became_too_large_le
     trials = Trials()
     assert trials.wanted(4) == 1
     assert trials.wanted(4) == 1
-    trials.add(1, [1.0])
-    trials.add(2, [1.0])
+    trials.go_on()
+    assert trials.wanted(4) == 1
+    for members in (1, 2):
+        trials.add(members, [1.0])
+        trials.go_on()
     assert trials.wanted(4) == 4
     assert trials.wanted(3) == 1
+
+
+def test_all_parts_of_a_trial_count() -> None:
+    trials = Trials()
+    assert trials.wanted(2) == 1
+    trials.add(1, [4.0])
+    assert trials.wanted(2) == 1
+    trials.add(1, [2.0, 2.0])
+    trials.go_on()
+    assert measure(trials, 2, {1: 2.0, 2: 1.0}) == [2, 1, 2]
+    assert trials.choice(2).gain == pytest.approx(4.0)
 
 
 def test_steps_are_measured_until_there_are_enough_and_the_first_half_does_not_count() -> None:

@@ -2,13 +2,13 @@
 
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from modelyard.agent.child_environment import child_environment
+from modelyard.agent.child import command
 from modelyard.agent.devices import missing_module_error
+from modelyard.agent.warm_engines import WarmEngines, engine_environment
 from modelyard.domain.errors import ModelyardError
 from modelyard.domain.plan import Group
 from modelyard.store.home import translated_os_errors
@@ -18,7 +18,7 @@ LAST_LINES = 5
 
 @dataclass
 class EngineProcess:
-    """A running ``python -m modelyard.engine.worker``. It ends by itself when this process dies: its input closes."""
+    """A running ``modelyard.engine.worker``. It ends by itself when this process dies: its input closes."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -93,15 +93,12 @@ class EngineCommand:
     """The worker id of whoever starts it."""
     extra: tuple[str, ...] = field(default=())
 
-    def start(self, group: Group, log: Path) -> EngineProcess:
-        """Start one process for ``group``; its output goes to ``log``, whose folder exists.
+    def start(self, group: Group, log: Path, warm: WarmEngines | None = None) -> EngineProcess:
+        """Start one process for ``group``, one of those that wait if there is one; its output goes to ``log``.
 
-        Raises ``StorageFullError``, ``StoreError``.
+        The folder of ``log`` exists. Raises ``StorageFullError``, ``StoreError``.
         """
         arguments = [
-            sys.executable,
-            "-m",
-            "modelyard.engine.worker",
             f"--home={self.home}",
             *([f"--execution={group.execution.value}"] if group.execution is not None else []),
             f"--slots={group.slots}",
@@ -113,21 +110,21 @@ class EngineCommand:
             *([f"--agent={self.agent_id}"] if self.agent_id else []),
             *self.extra,
         ]
-        environment = {
-            **child_environment(self.database_url),
-            "PYTHONUNBUFFERED": "1",
-            "OMP_NUM_THREADS": str(group.threads),  # no pool of idle threads beside those that train
-        }
         with translated_os_errors(log):
             output = log.open("ab")
         with output:
+            if warm is not None:
+                taken = warm.take(arguments, threads=group.threads, database_url=self.database_url, log=log)
+                if taken is not None:
+                    return EngineProcess(taken, log)
+            environment = engine_environment(group.threads, self.database_url)
             return EngineProcess(_spawn(arguments, environment, output), log)
 
 
 def _spawn(arguments: list[str], environment: dict[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
     # In a session of its own: Ctrl-C in the terminal is for the agent alone, which decides what it means.
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        arguments,
+        [*command("modelyard.engine.worker"), *arguments],
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -4,7 +4,6 @@ import json
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
+from modelyard.agent.child import command
 from modelyard.agent.devices import missing_module_error
 from modelyard.domain.errors import ModelyardError
 
@@ -19,14 +19,14 @@ Json = dict[str, Any]
 
 
 class JsonChild:
-    """Runs ``python -m module``. A context manager; leaving it ends the process. Other lines it prints are ignored."""
+    """Runs a module of ours. A context manager; leaving it ends the process. Other lines it prints are ignored."""
 
     def __init__(self, module: str, *, environment: Mapping[str, str] | None = None) -> None:
         self._module = module
         # A file for its errors, not a pipe: a full pipe that nobody reads yet would stop it for ever.
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed when this is left
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", module],
+            command(module),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,

@@ -11,6 +11,7 @@ from modelyard.agent.costs import known_costs
 from modelyard.agent.devices import DeviceInfo, accelerators, cores
 from modelyard.agent.engine_process import EngineCommand, EngineProcess
 from modelyard.agent.presence import agent_kind
+from modelyard.agent.warm_engines import WarmEngines
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import FencedError, ModelyardError, SchemaVersionError, StorageFullError, StoreError
 from modelyard.domain.plan import Execution, Group, Plan
@@ -64,10 +65,12 @@ class Supervisor:
         execution: Execution | None = None,
         processes: int | None = None,
         slots: int | None = None,
+        warm: WarmEngines | None = None,
     ) -> None:
         self._store = store
         self._experiment_id = experiment_id
         self._wishes = Wishes(execution=execution, processes=processes, slots=slots)
+        self._warm = warm
         self._observer = LeaseObserver()
         self._places: list[_Place] = []
         self._planned: set[str] = set()
@@ -246,7 +249,7 @@ class Supervisor:
             experiment_id=self._experiment_id,
             agent_id=self._worker_id,
         )
-        place.engine = command.start(place.group, log)
+        place.engine = command.start(place.group, log, self._warm)
         place.started_at = now
 
     def _look_after(self, place: _Place, now: float) -> None:

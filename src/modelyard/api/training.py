@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Protocol
 
 from modelyard.agent.supervisor import Supervisor
+from modelyard.agent.warm_engines import WarmEngines
 from modelyard.api.operations import request_runs, settle, settle_unknown
 from modelyard.api.progress import ProgressReader, Snapshot
 from modelyard.api.search import SearchDriver, can_decide, first_trials, is_scored, until_epoch
@@ -21,6 +22,7 @@ from modelyard.domain.errors import RunFailedError, StorageFullError, StoreError
 from modelyard.domain.events import Event
 from modelyard.domain.plan import Execution, Plan
 from modelyard.domain.run import ACTIVE, Experiment, Run, RunState
+from modelyard.scheduler.planner import Wishes
 from modelyard.store import Store
 
 _REFRESH_SECONDS = 0.25
@@ -36,6 +38,10 @@ class Resources:
     """Engine processes."""
     slots: int | None = None
     """Runs in training at the same time in each process."""
+
+    def wishes(self) -> Wishes:
+        """Return what the planner is asked for."""
+        return Wishes(execution=self.execution, processes=self.processes, slots=self.slots)
 
 
 class Ending(Enum):
@@ -126,10 +132,18 @@ def runs_failed(headline: str, failed: Sequence[Run]) -> RunFailedError:
     return RunFailedError("\n".join([headline, *(f"  {run.name}: {run.why}" for run in failed)]))
 
 
-def train_experiment(store: Store, experiment: Experiment, *, resources: Resources, view: View, actor: str) -> Ending:
+def train_experiment(
+    store: Store,
+    experiment: Experiment,
+    *,
+    resources: Resources,
+    view: View,
+    actor: str,
+    warm: WarmEngines | None = None,
+) -> Ending:
     """Train until no run of the experiment is queued or active, and its search has nothing to decide about.
 
-    Ctrl-C pauses all runs, and the search with them; a second one kills engines.
+    Processes of ``warm`` are used first. Ctrl-C pauses all runs, and the search with them; a second one kills engines.
     """
     reader = ProgressReader(store, experiment.id, experiment.name)
     searching = Searching(store, experiment)
@@ -142,6 +156,7 @@ def train_experiment(store: Store, experiment: Experiment, *, resources: Resourc
             execution=resources.execution,
             processes=resources.processes,
             slots=resources.slots,
+            warm=warm,
         ) as supervisor,
     ):
         view.update(reader.read(curves=False), ())  # what was there before: a view tells news from it

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from modelyard.agent.warm_engines import WarmEngines
 from modelyard.api.training import Ending, Resources, View, runs_failed, train_experiment
 from modelyard.api.who import actor
 from modelyard.cli.live import LiveView
@@ -37,7 +38,13 @@ SlotsOption = Annotated[
 
 
 def run_in_foreground(
-    store: Store, experiment: Experiment, resources: Resources, *, as_json: bool, all_of_it: bool = False
+    store: Store,
+    experiment: Experiment,
+    resources: Resources,
+    *,
+    as_json: bool,
+    all_of_it: bool = False,
+    warm: WarmEngines | None = None,
 ) -> None:
     """Train with a view, print how it ended, and raise ``RunFailedError`` if a run failed meanwhile.
 
@@ -48,7 +55,7 @@ def run_in_foreground(
     if not all_of_it:
         failed_before = {run.id for run in store.runs.list(experiment_id=experiment.id, states={RunState.FAILED})}
     with _view(as_json) as view:
-        ending = train_experiment(store, experiment, resources=resources, view=view, actor=actor())
+        ending = train_experiment(store, experiment, resources=resources, view=view, actor=actor(), warm=warm)
     runs = store.runs.list(experiment_id=experiment.id)
     if as_json:
         document = {"experiment": plain(experiment), "ending": ending.name.lower(), "runs": [run_json(r) for r in runs]}

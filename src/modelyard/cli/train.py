@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from modelyard.agent.warm_engines import WarmEngines
 from modelyard.api.datacheck import check_runs, check_search
 from modelyard.api.edits import apply_sweep_edits, parse_edits
 from modelyard.api.sweepfile import expand_at, folder_of, read_sweep, resolve_edits
@@ -43,11 +44,12 @@ def train(
     """
     spec = load_sweep(sweep, edits=edits, name=name)
     specs = expand_at(spec, str(sweep))
-    check_search(spec, check_runs(spec.name, specs))
-    with open_home(ctx) as store:
-        experiment = create(store, spec, specs, actor=actor(), go_on=go_on)
-        resources = Resources(execution=execution, processes=processes, slots=slots)
-        run_in_foreground(store, experiment, resources, as_json=as_json, all_of_it=True)
+    resources = Resources(execution=execution, processes=processes, slots=slots)
+    with WarmEngines(specs, resources.wishes()) as warm:
+        check_search(spec, check_runs(spec.name, specs))
+        with open_home(ctx) as store:
+            experiment = create(store, spec, specs, actor=actor(), go_on=go_on)
+            run_in_foreground(store, experiment, resources, as_json=as_json, all_of_it=True, warm=warm)
 
 
 def load_sweep(path: Path, *, edits: list[str] | None = None, name: str | None = None) -> SweepSpec:

@@ -6,6 +6,7 @@ that closes, whatever the reason, the process saves its runs, queues them again,
 
 import argparse
 import gc
+import json
 import os
 import signal
 import sys
@@ -35,7 +36,13 @@ IDLE_SECONDS = 2.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the process; return its exit code."""
-    options = _parse(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given == ["--waits"]:
+        order = _wait_for_order()
+        if order is None:
+            return 0
+        given = order
+    options = _parse(given)
     prepare_process()
     with open_store(options.home) as store:
         worker_id = store.leases.register(kind="engine", agent_id=options.agent)
@@ -117,7 +124,25 @@ def _make_pool(store: Store, worker_id: str, options: argparse.Namespace) -> Ses
     )
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _wait_for_order() -> list[str] | None:
+    """Read the first line of standard input: arguments, environment, and where output goes; None if there is none."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)  # no buffer: the rest is read by whoever watches the parent
+        if not byte:
+            return None
+        line += byte
+    order = json.loads(line)
+    os.environ.update(order["environment"])
+    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for descriptor in (1, 2):
+        os.dup2(log, descriptor)
+    os.close(log)
+    arguments: list[str] = order["arguments"]
+    return arguments
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m modelyard.engine.worker", description=__doc__)
     parser.add_argument("--home", required=True)
     parser.add_argument("--experiment", help="take runs of this experiment only")

@@ -28,11 +28,12 @@ MANY_SECONDS = 5.0
 
 
 class StepTimes:
-    """How long the optimizer steps of a trial take; nothing else is counted."""
+    """How long the optimizer steps of a trial, or of one of its ``parts``, take; nothing else is counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, parts: int = 1) -> None:
         self._seconds: list[float] = []
         self._total = 0.0
+        self._enough_seconds = ENOUGH_SECONDS / parts
 
     def add(self, seconds: float) -> None:
         """Take the time of one step."""
@@ -43,7 +44,7 @@ class StepTimes:
     def full(self) -> bool:
         """Whether enough was measured."""
         count = len(self._seconds)
-        enough = count >= ENOUGH_STEPS and self._total >= ENOUGH_SECONDS
+        enough = count >= ENOUGH_STEPS and self._total >= self._enough_seconds
         return enough or (count >= FEW_STEPS and self._total >= MANY_SECONDS)
 
     @property
@@ -83,17 +84,36 @@ def _place_number(session: Session) -> int:
     return 0 if place is None else place.number
 
 
+def until(session: Session, steps: int | None) -> int | None:
+    """Return the step that ``session`` reaches after so many more; None for as many as there is time for."""
+    return None if steps is None else session.learner.progress.step + steps
+
+
+def has_reached(session: Session, step: int | None, times: StepTimes | None) -> bool:
+    """Whether a turn that ends at ``step`` is over, or one without that in which enough ``times`` were measured."""
+    if step is not None:
+        return session.learner.progress.step >= step
+    return times is not None and times.full
+
+
 def take_turn(
-    pool: SessionPool, session: Session, seconds: float = math.inf, *, times: StepTimes | None = None
+    pool: SessionPool,
+    session: Session,
+    seconds: float = math.inf,
+    *,
+    times: StepTimes | None = None,
+    steps: int | None = None,
 ) -> None:
     """Train ``session`` until it ends, ``seconds`` are over, or the pool is stopping; look for requests every step.
 
-    The turn ends early where others would lose data that they need. With ``times`` it ends once these are full.
+    The turn ends early where others would lose data that they need. With ``times`` it ends once these are full, with
+    ``steps`` after so many.
     """
     pool.attempt(session, lambda: pool.residency.bring(session.learner))
     if not session.open or session.blocked_since is not None:
         return
-    end = time.monotonic() + (seconds if times is None else math.inf)
+    last = until(session, steps)
+    end = time.monotonic() + (seconds if times is None and last is None else math.inf)
     session.activate()
     pool.active = session
     try:
@@ -101,13 +121,10 @@ def take_turn(
             pool.obey()
             if not session.open:
                 return
-            if times is None:
-                pool.attempt(session, session.advance)
-            else:
-                pool.attempt(session, partial(_timed, session, times))
-                if times.full:
-                    return
-            if not session.open or session.blocked_since is not None or time.monotonic() >= end:
+            pool.attempt(session, session.advance if times is None else partial(_timed, session, times))
+            if not session.open or session.blocked_since is not None:
+                return
+            if has_reached(session, last, times) or time.monotonic() >= end:
                 return
             if times is None and left_behind(session, pool.sessions):
                 return

@@ -8,7 +8,8 @@ from functools import partial
 
 from modelyard.domain.config import RunSpec
 from modelyard.domain.plan import Execution
-from modelyard.engine.executors._base import StepTimes, first_in_line, left_behind, take_turn
+from modelyard.engine.executors._base import StepTimes, first_in_line, has_reached, left_behind, take_turn, until
+from modelyard.engine.executors.lockstep import catch_up
 from modelyard.engine.executors.sliced import CHUNK_SECONDS
 from modelyard.engine.executors.trials import Trials
 from modelyard.engine.known_times import KnownTimes
@@ -44,7 +45,8 @@ class Stacked:
         if key is not None:
             group = [one for one in waiting if stack_key(one.learner) == key]
         if key is None or len(group) == 1:
-            group[0].execute(Execution.SLICED)
+            if not group[0].trained:
+                group[0].execute(Execution.SLICED)
             take_turn(pool, group[0], self._chunk_seconds)
         else:
             group = self._together(pool, group, self._trials_for(key, group))
@@ -61,38 +63,49 @@ class Stacked:
         return self._trials[key]
 
     def _together(self, pool: SessionPool, group: list[Session], trials: Trials) -> list[Session]:
-        """Train the group in the way that is to be tried next, or that is the fastest; return who had the turn."""
+        """Train the group in the way that is to be tried next, or that is the fastest; return who is to write."""
         trial = trials.wanted(len(group)) if self._measures else None
         choice = trials.choice(len(group))
-        specs = _specs(group)
-        group = group[: trial or choice.members]
-        times = None
-        if trial is not None:
-            times = StepTimes()
-        else:
-            execution = Execution.SLICED if len(group) == 1 else Execution.STACKED
-            for session in group:
-                session.execute(execution, members=len(group), gain=choice.gain, reason=choice.reason)
-        if len(group) == 1:
-            take_turn(pool, group[0], self._chunk_seconds, times=times)
-        elif not _Turn(pool, group, self._chunk_seconds, times).train():
-            trials.does_not_fit(len(group))
-        if times is not None and times.full:
-            trials.add(len(group), times.settled)
+        members = trial or choice.members
+        behind = catch_up(group, fully=trial is not None) if members > 1 or trial else None
+        turn = (group if behind is None else behind.sessions)[:members]
+        steps = None if behind is None else behind.steps
+        if trial is None:
+            execution = Execution.SLICED if choice.members == 1 else Execution.STACKED
+            for session in group if behind else turn:
+                session.execute(execution, members=choice.members, gain=choice.gain, reason=choice.reason)
+        # All take part in a trial, for as many steps, so that they stay together.
+        times = StepTimes(parts=-(-len(group) // members)) if trial == len(turn) else None
+        if len(turn) == 1:
+            take_turn(pool, turn[0], self._chunk_seconds, times=times, steps=steps)
+        elif not _Turn(pool, turn, self._chunk_seconds, times, steps).train():
+            trials.does_not_fit(len(turn))
+        if times is not None and (times.full or steps is not None):
+            trials.add(len(turn), times.settled)
+        if trial is not None and catch_up(group, fully=True) is None:
+            trials.go_on()
             if self._known is not None and (news := trials.news()):
-                self._known.keep(specs, news)
-        return group
+                self._known.keep(_specs(group), news)
+        return turn if trial is None else []  # trials are short: each member has its next turn soon
 
 
 class _Turn:
     """One turn of one group. It ends early when a member leaves: the next turn stacks the others anew."""
 
-    def __init__(self, pool: SessionPool, sessions: Sequence[Session], seconds: float, times: StepTimes | None) -> None:
+    def __init__(
+        self,
+        pool: SessionPool,
+        sessions: Sequence[Session],
+        seconds: float,
+        times: StepTimes | None = None,
+        steps: int | None = None,
+    ) -> None:
         self._pool = pool
         self._sessions = tuple(sessions)
         self._others = [session for session in pool.sessions if session not in self._sessions]
         self._seconds = seconds
         self._times = times
+        self._until = until(self._sessions[0], steps)
         self._end = 0.0
         self._fits = True
 
@@ -114,7 +127,7 @@ class _Turn:
                 cleanup.enter_context(self._clocks())
                 opened = time.monotonic()
                 seconds = max(self._seconds, (opened - start) / OPENING_SHARE)
-                self._end = opened + (seconds if self._times is None else math.inf)
+                self._end = opened + (seconds if self._times is None and self._until is None else math.inf)
                 self._rounds(stack)
         return self._fits
 
@@ -127,7 +140,7 @@ class _Turn:
             goes_on = self._goes_on()
 
     def _goes_on(self) -> bool:
-        if self._pool.stopping.is_set() or (self._times is not None and self._times.full):
+        if self._pool.stopping.is_set() or has_reached(self._sessions[0], self._until, self._times):
             return False
         if self._times is None and any(left_behind(session, self._others) for session in self._sessions):
             return False
@@ -159,15 +172,15 @@ class _Turn:
             self._pool.attempt(session, partial(_begin, session, steps))
         if not self._all_here():
             return
-        if not _same_sizes(steps):
-            self._step_alone()
+        if len(shortest := _shortest(self._sessions, steps)) < len(steps):
+            self._step_alone(shortest)  # the others wait: their next steps have equal sizes again
         elif self._together(stack, steps):
             for session, step in zip(self._sessions, steps, strict=True):
                 self._pool.attempt(session, partial(_end, session, step))
             if self._times is not None:
                 self._times.add(time.perf_counter() - start)
         else:
-            self._step_alone()
+            self._step_alone(self._sessions)
             self._fits = not self._all_here()
 
     def _together(self, stack: Stack, steps: Sequence[Step]) -> bool:
@@ -186,9 +199,9 @@ class _Turn:
                 self._pool.attempt(session, session.advance)
                 self._pool.obey()
 
-    def _step_alone(self) -> None:
-        """Let each member do its next step from its start."""
-        for session in self._sessions:
+    def _step_alone(self, sessions: Sequence[Session]) -> None:
+        """Let each of them do its next step from its start."""
+        for session in sessions:
             with self._alone(session):
                 self._pool.attempt(session, session.advance)
 
@@ -227,6 +240,8 @@ def _is_here(session: Session) -> bool:
     return session.open and session.blocked_since is None
 
 
-def _same_sizes(steps: Sequence[Step]) -> bool:
+def _shortest(sessions: Sequence[Session], steps: Sequence[Step]) -> list[Session]:
+    """Return those of the fewest samples: all of them where micro-batches have equal sizes."""
     sizes = [[batch.shapes for batch in step.micro_batches] for step in steps]
-    return all(size == sizes[0] for size in sizes)
+    least = min(zip(steps, sizes, strict=True), key=lambda one: one[0].samples)[1]
+    return [session for session, size in zip(sessions, sizes, strict=True) if size == least]

@@ -40,6 +40,8 @@ class Trials:
     _recalled: dict[int, str] = field(default_factory=dict)
     """Numbers of members that were measured before this process, and on which day."""
     _todo: deque[int] = field(default_factory=deque)
+    _taken: bool = False
+    """Whether there are times of the first of them."""
 
     def recall(self, seconds: Mapping[int, float], days: Mapping[int, str]) -> None:
         """Take what was measured before, and on which day: it need not be tried again."""
@@ -52,8 +54,10 @@ class Trials:
         size = self._limited(size)
         if size > 1 and not self._knows(size):
             self._todo = deque(sorted({1, size, max(2, size // 2)}) * REPEATS)
+            self._taken = False
         while self._todo and self._todo[0] > size:
             self._todo.popleft()
+            self._taken = False
         return self._todo[0] if self._todo else None
 
     def _knows(self, size: int) -> bool:
@@ -63,12 +67,17 @@ class Trials:
         return 1 in known and bool(stacks) and min(stacks) < size * GROWTH and size < max(stacks) * GROWTH
 
     def add(self, members: int, seconds: Sequence[float]) -> None:
-        """Take the times of the steps of one trial."""
+        """Take the times of steps that were taken for the present trial."""
         if self._recalled.pop(members, None) is not None:
             del self._seconds[members]
         self._seconds.setdefault(members, []).extend(seconds)
-        if self._todo and self._todo[0] == members:
+        self._taken = bool(self._todo) and self._todo[0] == members
+
+    def go_on(self) -> None:
+        """End the present trial if there are times of it."""
+        if self._taken:
             self._todo.popleft()
+            self._taken = False
 
     def news(self) -> dict[int, Sequence[float]]:
         """Return the times that were measured here, by number of members; nothing while there is more to be tried."""

@@ -1,0 +1,87 @@
+"""Engine processes that import what they need while their runs are still being checked: that takes seconds."""
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from modelyard.agent.child import command
+from modelyard.agent.child_environment import child_environment
+from modelyard.agent.devices import cores, may_have_accelerator
+from modelyard.domain.config import RunSpec
+from modelyard.scheduler.planner import Wishes, make_plan
+
+WAITS = "--waits"
+"""What starts a worker that reads its arguments from the first line of its standard input."""
+
+
+def engine_environment(threads: int, database_url: str | None) -> dict[str, str]:
+    """Return the environment of an engine process."""
+    return {
+        **child_environment(database_url),
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": str(threads),  # no pool of idle threads beside those that train
+    }
+
+
+class WarmEngines:
+    """Processes that wait, one for each that the plan will have. A context manager; leaving it ends those not taken.
+
+    One that waits knows no home, and writes nothing. It ends when its standard input closes.
+    """
+
+    def __init__(self, specs: Sequence[RunSpec], wishes: Wishes) -> None:
+        self._waiting: list[tuple[int, subprocess.Popen[bytes]]] = []
+        if may_have_accelerator():
+            return  # what there is takes as long to find out
+        for group in make_plan(specs, cores=cores(), devices=(), wishes=wishes).groups:
+            self._waiting.append((group.threads, _spawn(group.threads)))
+
+    def take(
+        self, arguments: Sequence[str], *, threads: int, database_url: str | None, log: Path
+    ) -> subprocess.Popen[bytes] | None:
+        """Have one that waits begin with these arguments, its output in ``log``; None if there is none that fits."""
+        for number, (has_threads, process) in enumerate(self._waiting):
+            if has_threads == threads and process.poll() is None:
+                del self._waiting[number]
+                return process if _begin(process, arguments, database_url, log) else None
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for _, process in self._waiting:
+            process.kill()
+            process.communicate()
+        self._waiting.clear()
+
+
+def _begin(process: subprocess.Popen[bytes], arguments: Sequence[str], database_url: str | None, log: Path) -> bool:
+    assert process.stdin is not None
+    # The URL may hold a password: it is neither an argument nor written down.
+    environment: Mapping[str, str] = {} if database_url is None else {"MODELYARD_DATABASE_URL": database_url}
+    line = json.dumps({"arguments": list(arguments), "environment": environment, "log": str(log)})
+    try:
+        process.stdin.write(f"{line}\n".encode())
+        process.stdin.flush()
+    except BrokenPipeError:
+        process.communicate()
+        return False
+    return True
+
+
+def _spawn(threads: int) -> subprocess.Popen[bytes]:
+    # In a session of its own, as every engine: Ctrl-C in the terminal is for the agent alone.
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [*command("modelyard.engine.worker"), WAITS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=engine_environment(threads, None),
+        start_new_session=True,
+    )
