@@ -5,6 +5,7 @@ Knows nothing of Modelyard. ``python _plain_side.py JOB.json`` trains the config
 
 import itertools
 import json
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -137,12 +138,34 @@ def load(file: str) -> dict[str, Tensor]:
     return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
 
 
+def limit(config: dict[str, Any], data: dict[str, Tensor], members: int) -> float:
+    """Return how many times as fast one model takes samples in batches ``members`` times as large."""
+    seconds = []
+    for size in (config["batch_size"], config["batch_size"] * members):
+        chosen = torch.arange(size) % len(data["train_x"])
+        x, y = data["train_x"][chosen], data["train_y"][chosen]
+        model = build(config["model"], x.shape[-1])
+        optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+        times = []
+        for _ in range(300):
+            start = time.perf_counter()
+            optimizer.zero_grad(set_to_none=True)
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            times.append(time.perf_counter() - start)
+        seconds.append(statistics.median(times))
+    return members * seconds[0] / seconds[1]
+
+
 def main() -> None:
-    """Train the configs of a job."""
+    """Train the configs of a job, or find the limit of what a stack of its first one can gain."""
     job = json.loads(Path(sys.argv[1]).read_text())
     if job["threads"]:
         torch.set_num_threads(job["threads"])
     data = load(job["data"])
+    if "members" in job:
+        print(json.dumps({"limit": limit(job["configs"][0], data, job["members"])}))
+        return
     start = time.perf_counter()
     accuracies = [train(config, data, lambda **_: None, compiled=job["compiled"]) for config in job["configs"]]
     print(json.dumps({"seconds": time.perf_counter() - start, "accuracies": accuracies}))

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import venv
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ import numpy as np
 from _table import Spread, Table, alternating, ratio
 
 from modelyard.domain.config import RunSpec
+from modelyard.domain.events import AttemptStarted
+from modelyard.store import open_store
 from modelyard.tasks.base import SplitName
 from modelyard.tasks.catalogue import task_for
 
@@ -78,6 +81,8 @@ class Job:
         self.data = self.folder / "data.npz"
         self._write_data()
         self.found: list[str] = []
+        self.training: defaultdict[str, list[float]] = defaultdict(list)
+        """Seconds from the first run's beginning to the last one's end, by side and round."""
 
     def _write_data(self) -> None:
         """Hand the other sides what Modelyard sees: normalised pixels and labels."""
@@ -111,7 +116,16 @@ class Job:
         seconds = time.perf_counter() - start
         assert all(process.returncode == 0 for process in running)
         self.accuracies = [accuracy for answer in answers for accuracy in json.loads(answer)["accuracies"]]
+        self.training[f"plain {processes}"].append(max(json.loads(answer)["seconds"] for answer in answers))
         return seconds
+
+    def limit(self) -> float:
+        """Return how many times as fast one model takes samples in batches as large as those of a whole stack."""
+        job = self.folder / "limit.json"
+        members = len(self.configs) // CORES
+        job.write_text(json.dumps({"configs": self.configs, "threads": 1, "data": str(self.data), "members": members}))
+        done = subprocess.run([sys.executable, HERE / "_plain_side.py", job], check=True, capture_output=True)
+        return float(json.loads(done.stdout)["limit"])
 
     def ray(self) -> float:
         """Return the wall seconds of Ray Tune."""
@@ -138,10 +152,11 @@ class Job:
             self.found = [
                 line.partition("(")[2].rstrip(")") for line in done.stdout.splitlines() if "others like it" in line
             ]
-            listed = subprocess.run(
-                [*command, "runs", "list", "--json"], env=environment, capture_output=True, text=True, check=True
-            )
-        self.ours = [run["summary"]["val_accuracy"] for run in json.loads(listed.stdout)]
+            with open_store(home) as store:
+                self.ours = [run.summary["val_accuracy"] for run in store.runs.list()]
+                events = [event for event in store.events.read(limit=100_000) if event.run_id is not None]
+            begun = min(event.time for event in events if isinstance(event.payload, AttemptStarted))
+            self.training["ours"].append((max(event.time for event in events) - begun).total_seconds())
         return seconds
 
 
@@ -172,7 +187,17 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
     columns = ["configs", "(a) plain, one after the other", "(b) plain, a process per core"]
     columns += ["(b) compiled"] if arguments.compiled else []
     columns += ["(c) Ray Tune", "Modelyard", "against (a)", "against (b)", "against (c)"]
+    columns += ["training alone: (b)", "Modelyard", "against (b)", "one big batch"]
     table = Table(title="Many at once", columns=columns, packages=["modelyard", "torch", "numpy"])
+    table.note("Wall seconds of the whole command: start of Python, imports, data, training, one evaluation per epoch.")
+    table.note("Training alone: from the beginning of the first run to the end of the last one, trials included.")
+    table.note(
+        "One big batch: what one model gains by a batch as large as those of a whole stack; no stack gains more."
+    )
+    table.note(
+        f"(b) and (c): {CORES} processes of one thread. All: fp32, fused AdamW, the same batches in the same order."
+    )
+    table.note("Modelyard also keeps checkpoints, the best weights, metrics and logs; the plain sides keep nothing.")
     for key in arguments.rows:
         if key == "wide" and arguments.mnist is None:
             continue
@@ -193,6 +218,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
             cells = [f"{count} x {job.label}", spreads["a"], spreads["b"]]
             cells += [spreads["compiled"]] if arguments.compiled else []
             cells += [spreads.get("c", missing), spreads["ours"], against["a"], against["b"], against.get("c", missing)]
+            alone, stacked = job.training[f"plain {CORES}"], job.training["ours"]
+            cells += [Spread.of(alone), Spread.of(stacked), ratio(alone, stacked), job.limit()]
             table.row(*cells)
             plain, ours = (100 * float(np.mean(one)) for one in (job.accuracies, job.ours))
             table.note(
@@ -200,12 +227,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
                 f"{plain:.2f}% (b), {ours:.2f}% (Modelyard). Modelyard found in its last round: {'; '.join(job.found)}."
             )
             print(table.rows[-1], job.found, plain, ours, flush=True)
-    table.note("Wall seconds of the whole command: start of Python, imports, data, training, one evaluation per epoch.")
-    table.note(
-        f"(b) and (c): {CORES} processes of one thread. All: fp32, fused AdamW, the same batches in the same order."
-    )
-    table.note("Modelyard also keeps checkpoints, the best weights, metrics and logs; the plain sides keep nothing.")
-    table.finish("many", write=arguments.write)
+            table.finish("many", write=arguments.write)  # after each row: the whole table takes an hour
 
 
 if __name__ == "__main__":
