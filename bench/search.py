@@ -11,6 +11,7 @@ Ray Tune is in an environment of its own: ``python bench/many.py --setup``.
 """
 
 import argparse
+import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -127,15 +128,21 @@ def losses(outcomes: dict[str, list[Outcome]]) -> Iterator[str]:
         for other in others:
             theirs = _means(outcomes[other]) if outcomes[other] else mine
             if theirs < mine:
+                noise = math.hypot(_error(outcomes[name]), _error(outcomes[other]))
                 yield (
-                    f"{name} loses to {other}: mean regret {mine[0]:.4f} after {mine[1]:,.0f} epochs, "
-                    f"against {theirs[0]:.4f} after {theirs[1]:,.0f}."
+                    f"{name} loses to {other}: mean regret {mine[0]:.4f} after {mine[1]:,.0f} epochs, against "
+                    f"{theirs[0]:.4f} after {theirs[1]:,.0f} (standard error of the difference: {noise:.4f})."
                 )
 
 
 def _means(ones: Sequence[Outcome]) -> tuple[float, float]:
     """Return mean regret and mean epochs."""
     return statistics.fmean(one.regret for one in ones), statistics.fmean(one.epochs for one in ones)
+
+
+def _error(ones: Sequence[Outcome]) -> float:
+    """Return the standard error of the mean regret."""
+    return statistics.stdev(one.regret for one in ones) / math.sqrt(len(ones)) if len(ones) > 1 else math.inf
 
 
 def _cell(values: Sequence[float]) -> str:
