@@ -1,4 +1,7 @@
-"""Ray Tune on the same trainable, a trial per core, one thread each, actors reused: ``_ray_side.py JOB.json``."""
+"""Ray Tune on the same trainable, a trial per core, one thread each, actors reused: ``_ray_side.py JOB.json``.
+
+With a ``reduction`` in the job it stops trials by ASHA; else all train to their end.
+"""
 
 import json
 import os
@@ -15,6 +18,7 @@ import ray
 import torch
 from _plain_side import load, train
 from ray import tune
+from ray.tune.schedulers import AsyncHyperBandScheduler
 
 
 def main() -> None:
@@ -27,16 +31,31 @@ def main() -> None:
         torch.set_num_threads(1)
         train(configs[config["number"]], load(job["data"]), lambda **metrics: tune.report(metrics), compiled=False)
 
+    scheduler = None
+    if "reduction" in job:
+        scheduler = AsyncHyperBandScheduler(
+            metric="val_loss",
+            mode="min",
+            max_t=configs[0]["epochs"],
+            grace_period=1,
+            reduction_factor=job["reduction"],
+        )
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         results = tune.Tuner(
             tune.with_resources(trainable, {"cpu": 1}),
             param_space={"number": tune.grid_search(list(range(len(configs))))},
-            tune_config=tune.TuneConfig(reuse_actors=True),
+            tune_config=tune.TuneConfig(reuse_actors=True, scheduler=scheduler),
             run_config=tune.RunConfig(storage_path=folder, verbose=0),
         ).fit()
-        accuracies = [result.metrics["val_accuracy"] for result in results]
-    print(json.dumps({"seconds": time.perf_counter() - start, "accuracies": accuracies, "version": ray.__version__}))
+        metrics = [result.metrics for result in results]
+    answer = {
+        "seconds": time.perf_counter() - start,
+        "accuracies": [one["val_accuracy"] for one in metrics],
+        "trials": [(one["config"]["number"], one["training_iteration"], one["val_loss"]) for one in metrics],
+        "version": ray.__version__,
+    }
+    print(json.dumps(answer))
 
 
 if __name__ == "__main__":

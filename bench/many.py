@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _plain_data import write_plain_data
 from _table import Spread, Table, alternating, ratio
 
-from modelyard.domain.config import RunSpec
 from modelyard.domain.events import AttemptStarted
 from modelyard.store import open_store
-from modelyard.tasks.base import SplitName
-from modelyard.tasks.catalogue import task_for
 
 HERE = Path(__file__).parent
 PEER = HERE / ".venv-ray"
@@ -79,24 +77,10 @@ class Job:
         self.sweep = self.folder / "sweep.yaml"
         self.sweep.write_text(json.dumps(sweep))
         self.data = self.folder / "data.npz"
-        self._write_data()
+        self.samples = write_plain_data(self.run, self.data)
         self.found: list[str] = []
         self.training: defaultdict[str, list[float]] = defaultdict(list)
         """Seconds from the first run's beginning to the last one's end, by side and round."""
-
-    def _write_data(self) -> None:
-        """Hand the other sides what Modelyard sees: normalised pixels and labels."""
-        spec = RunSpec.model_validate(self.run)
-        task = task_for(spec)
-        data = task.open_data(spec)
-        problem = task.build(spec, data)
-        arrays = {}
-        for split, name in ((SplitName.TRAIN, "train"), (SplitName.VAL, "val")):
-            batch = data.batch(split, np.arange(data.size(split)))
-            arrays[f"{name}_x"] = problem.training_inputs(batch, epoch=0)[0].numpy()
-            arrays[f"{name}_y"] = batch.targets.numpy()
-        self.samples = len(arrays["train_y"])
-        np.savez(self.data, **arrays)
 
     def plain(self, *, processes: int, threads: int, compiled: bool = False) -> float:
         """Return the wall seconds of plain PyTorch in so many processes; threads 0 is PyTorch's default."""

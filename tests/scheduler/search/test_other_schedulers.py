@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from modelyard.domain.config import SweepSpec
-from modelyard.domain.search_log import DecisionKind, Ending
+from modelyard.domain.search_log import DecisionKind, Ending, Evaluation, Opened, Taken, Trained
+from modelyard.scheduler.search.search import Search
 from modelyard.scheduler.search.trial import Trial, TrialStatus
 
 Make = Callable[..., SweepSpec]
@@ -76,6 +77,41 @@ def test_hyperband_ranks_within_a_bracket(sweep: Make, play: Play) -> None:
     assert len(promoted) == 3
     ranked = [re.search(r"is (\d+)\w\w of (\d+) at epoch 1,", one.reason) for one in promoted]
     assert all(found and int(found[1]) <= 3 and int(found[2]) <= 9 for found in ranked)
+
+
+def test_each_bracket_of_hyperband_trains_its_best_to_the_end(sweep: Make, play: Play) -> None:
+    # R = 27 asks for 49; of eight, four, two and one are in brackets that are too small to leave one by thirds.
+    played = play(sweep({"scheduler": "hyperband", "samples": 8, "concurrency": 8}, epochs=27))
+    starts = {decision.trial: decision.until for decision in played.of(DecisionKind.START)}
+    assert Counter(starts.values()) == {1: 4, 3: 2, 9: 1, 27: 1}
+    for first in (1, 3, 9, 27):
+        best = min((trial for trial in played.search.trials if starts[trial.number] == first), key=rate)
+        assert best.status is TrialStatus.COMPLETED
+    # Side by side: after the run that is in the bracket of 27 there is time for no more than 27 epochs.
+    assert played.search.now <= 27 + 27
+
+
+def test_a_winner_of_hyperband_that_somebody_stopped_does_not_go_on(sweep: Make) -> None:
+    search = Search(sweep({"scheduler": "hyperband", "samples": 8, "concurrency": 1}, epochs=27))
+    search.feed(Opened())
+    while (trial := search.expected) is not None and "so it trains to its end" not in trial.reason:
+        search.feed(reached(trial))
+    assert trial is not None
+    taken = next(one for one in search.trials if one.status is TrialStatus.WAITING and one.epoch == 9)
+    search.feed(Taken(trial=taken.number, message="stopped by hand"))
+    while (trial := search.expected) is not None:
+        assert trial is not taken
+        search.feed(reached(trial))
+    assert search.over
+    assert taken.status is TrialStatus.LEFT
+
+
+def reached(trial: Trial) -> Trained:
+    losses = tuple(
+        Evaluation(epoch=epoch, metrics={"val_loss": rate(trial) + 1 / epoch})
+        for epoch in range(trial.epoch + 1, trial.until + 1)
+    )
+    return Trained(trial=trial.number, ending=Ending.REACHED, evaluations=losses)
 
 
 @pytest.mark.parametrize(("name", "field"), [("pasha", "min_epochs"), ("hyperband", "min_epochs")])

@@ -4,7 +4,7 @@ Tuning, 2020 (arXiv 1810.05934), algorithm 2."""
 from modelyard.domain.schedulers import Asha, rungs
 from modelyard.scheduler.search.goal import Goal
 from modelyard.scheduler.search.schedulers._base import Verdict
-from modelyard.scheduler.search.schedulers.halving import Halving, end_all
+from modelyard.scheduler.search.schedulers.halving import Halving
 from modelyard.scheduler.search.trial import Trial
 
 
@@ -33,4 +33,4 @@ class AshaScheduler:
     def decide(self, *, last: bool = False) -> Verdict | None:
         """Promote what can be; at the end, one trial trains to its end in any case, and the others are dropped."""
         promoted = self._bracket.promote()
-        return end_all([self._bracket]) if promoted is None and last else promoted
+        return self._bracket.end() if promoted is None and last else promoted

@@ -1,7 +1,7 @@
 """Rungs: trials that came as far are ranked, and the best share of them goes on to the next rung."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from modelyard.scheduler.search.goal import WORST, Goal
@@ -59,24 +59,16 @@ class Halving:
                     return self._go_on(index, trial, f"and the best {self._share} goes on")
         return None
 
-    def furthest(self) -> tuple[int, float, int] | None:
-        """Return (how far from the top, loss, trial) of the best one at the highest rung where one waits."""
+    def win(self) -> GoOn | None:
+        """Let the best of those that came furthest train to its end, unless one has: there has to be one that does."""
+        if any(loss < WORST for loss, _ in self.rungs[-1].ranking):
+            return None
         for index in range(len(self.rungs) - 2, -1, -1):
             waiting = [(loss, trial) for trial, loss in self.rungs[index].waiting.items() if loss < WORST]
             if waiting:
-                loss, trial = min(waiting)
-                return len(self.rungs) - 1 - index, loss, trial
+                _, trial = min(waiting)
+                return self._go_on(index, trial, "the best of those that came furthest, so it trains to its end", to=-1)
         return None
-
-    @property
-    def has_winner(self) -> bool:
-        """Whether a trial has come to its end with a result."""
-        return any(loss < WORST for loss, _ in self.rungs[-1].ranking)
-
-    def to_the_end(self, trial: int) -> GoOn:
-        """Let a trial that waits train to its end: there has to be one that does."""
-        index = next(index for index, rung in enumerate(self.rungs) if trial in rung.waiting)
-        return self._go_on(index, trial, "the best of those that came furthest, so it trains to its end", to=-1)
 
     def drop(self, why: str = "") -> Drop | None:
         """Give up the next trial that waits, furthest first; ``why`` is for those that were good enough to go on."""
@@ -86,6 +78,10 @@ class Halving:
                 del rung.waiting[trial]
                 return Drop(trial, self._why_not(rung, trial, why))
         return None
+
+    def end(self, why: str = "") -> GoOn | Drop | None:
+        """Return the next verdict once nothing trains: one trial goes to its end if none did, others are dropped."""
+        return self.win() or self.drop(why)
 
     def _go_on(self, index: int, trial: int, why: str, *, to: int | None = None) -> GoOn:
         rung = self.rungs[index]
@@ -115,23 +111,6 @@ class Halving:
     @property
     def _share(self) -> str:
         return _SHARES.get(self._reduction, f"1 in {self._reduction}")
-
-
-def end_all(brackets: Sequence[Halving], *, why: str = "") -> GoOn | Drop | None:
-    """Return the next verdict once nothing trains: one trial to its end if none came there, then drop what waits."""
-    if not any(bracket.has_winner for bracket in brackets):
-        ranked = sorted(_furthest(brackets))
-        if ranked:
-            _, _, trial, position = ranked[0]
-            return brackets[position].to_the_end(trial)
-    return next((drop for bracket in brackets if (drop := bracket.drop(why)) is not None), None)
-
-
-def _furthest(brackets: Sequence[Halving]) -> Iterator[tuple[int, float, int, int]]:
-    for position, bracket in enumerate(brackets):
-        found = bracket.furthest()
-        if found is not None:
-            yield (*found, position)
 
 
 def ordinal(number: int) -> str:

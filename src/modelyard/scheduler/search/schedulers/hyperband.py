@@ -1,12 +1,17 @@
 """Hyperband: brackets of successive halving that start at different rungs. Li et al., 2018 (arXiv 1603.06560); each
-bracket promotes without waiting, as ASHA does."""
+bracket promotes without waiting, as ASHA does.
+
+In the paper a bracket always has as many configurations as leave one for the last rung. Here a search has as many as it
+has, so that a bracket may be short of some; its best one trains to its end all the same.
+"""
 
 import math
+from collections import deque
 
 from modelyard.domain.schedulers import Hyperband, rungs
 from modelyard.scheduler.search.goal import Goal
-from modelyard.scheduler.search.schedulers._base import Verdict
-from modelyard.scheduler.search.schedulers.halving import Halving, end_all
+from modelyard.scheduler.search.schedulers._base import GoOn, Verdict
+from modelyard.scheduler.search.schedulers.halving import Halving
 from modelyard.scheduler.search.trial import Trial
 
 
@@ -24,6 +29,7 @@ class HyperbandScheduler:
         ]
         self._dealt = [0] * len(levels)
         self._home: dict[int, Halving] = {}
+        self._winners: deque[GoOn] = deque()
 
     def begin(self, trial: int) -> int:
         """Train to the first rung of its bracket: the one that is furthest behind its share."""
@@ -43,11 +49,17 @@ class HyperbandScheduler:
     def leave(self, trial: int) -> None:
         """Forget it."""
         self._home[trial].leave(trial)
+        self._winners = deque(one for one in self._winners if one.trial != trial)
 
     def decide(self, *, last: bool = False) -> Verdict | None:
-        """Promote in the first bracket that can; at the end, one trial trains to its end, the others are dropped."""
+        """Promote in the first bracket that can; at the end the best of each trains on, and the others are dropped."""
         for bracket in self._brackets:
             promoted = bracket.promote()
             if promoted is not None:
                 return promoted
-        return end_all(self._brackets) if last else None
+        if last and not self._winners:
+            self._winners.extend(winner for bracket in self._brackets if (winner := bracket.win()) is not None)
+        if self._winners:
+            return self._winners.popleft()
+        drops = (bracket.drop() for bracket in self._brackets) if last else ()
+        return next((drop for drop in drops if drop is not None), None)

@@ -8,7 +8,7 @@ import numpy as np
 from modelyard.domain.schedulers import Pasha, rungs
 from modelyard.scheduler.search.goal import WORST, Goal
 from modelyard.scheduler.search.schedulers._base import Verdict
-from modelyard.scheduler.search.schedulers.halving import Halving, end_all
+from modelyard.scheduler.search.schedulers.halving import Halving
 from modelyard.scheduler.search.trial import Trial, TrialStatus
 
 _STABLE = "the ranking no longer changed between the two last rungs, so that only the best one trains to its end"
@@ -46,7 +46,7 @@ class PashaScheduler:
     def decide(self, *, last: bool = False) -> Verdict | None:
         """Promote what can be; at the end, one trial trains to its end, and the others are dropped."""
         promoted = self._bracket.promote()
-        return end_all([self._bracket], why=_STABLE) if promoted is None and last else promoted
+        return self._bracket.end(_STABLE) if promoted is None and last else promoted
 
     def _is_stable(self) -> bool:
         """Whether those at the last rung are ranked as at the rung before, up to noise."""
