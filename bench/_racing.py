@@ -18,7 +18,7 @@ FIELD = 32
 SCHEDULERS: dict[str, Any] = {
     "none (all runs to their end)": "none",
     "racing": "racing",
-    "racing, interval 3": {"name": "racing", "interval": 3},
+    "racing, interval 1": {"name": "racing", "interval": 1},
     "racing, interval 9": {"name": "racing", "interval": 9},
     "racing, patience 1": {"name": "racing", "patience": 1},
     "racing, patience 6": {"name": "racing", "patience": 6},

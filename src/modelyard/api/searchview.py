@@ -97,7 +97,7 @@ def _schedule(sweep: SweepSpec) -> str:
             return f"pbt: every {config.interval} of {epochs} epochs {share}"
         case Racing() as config:
             test = f"ends who is worse than the best beyond doubt (alpha {config.alpha:g})"
-            return f"racing: every {config.interval} of {epochs} epochs {test}"
+            return f"racing: every {config.every(epochs)} of {epochs} epochs {test}"
         case _:
             return "every trial trains to its end"
 

@@ -73,8 +73,10 @@ def _check_epochs(search: SearchConfig, epochs: int) -> None:
             field, first = "min_epochs", halving.min_epochs
         case Median() as median:
             field, first = "grace", median.grace
-        case PopulationBased() | Racing() as generations:
+        case PopulationBased() as generations:
             field, first = "interval", generations.interval
+        case Racing() as racing:
+            field, first = "interval", racing.every(epochs)
         case _:
             return
     if first >= epochs:

@@ -9,6 +9,7 @@ import pytest
 
 from modelyard.domain.config import SweepSpec
 from modelyard.domain.sample_scores import pack_scores, read_scores, scores_text
+from modelyard.domain.schedulers import Racing
 from modelyard.domain.search_log import DecisionKind, Ending, Evaluation, Opened, Trained
 from modelyard.scheduler.search.schedulers.racing import is_better
 from modelyard.scheduler.search.search import Search
@@ -94,6 +95,11 @@ def test_patience_and_interval_say_when_a_worse_run_ends(sweep: Make) -> None:
     assert ended(patience=3) == {3}
     assert ended(interval=2) == {2}
     assert ended(interval=2, patience=2) == {4}
+
+
+def test_by_default_it_looks_nine_times() -> None:
+    assert [Racing().every(epochs) for epochs in (2, 9, 17, 27, 100)] == [1, 1, 1, 3, 11]
+    assert Racing(interval=4).every(27) == 4
 
 
 def test_a_smaller_alpha_needs_more(sweep: Make) -> None:

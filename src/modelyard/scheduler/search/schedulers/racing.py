@@ -31,7 +31,8 @@ class RacingScheduler:
         """``epochs``: of a whole run; ``seed`` orders the samples."""
         self._config = config
         self._goal = goal
-        self._looks = max(1, (epochs - 1) // config.interval)
+        self._interval = config.every(epochs)
+        self._looks = max(1, (epochs - 1) // self._interval)
         self._seed = seed
         self._begun = 0
         self._waiting: dict[int, Trial] = {}
@@ -42,7 +43,7 @@ class RacingScheduler:
         """Train to the first look."""
         del trial
         self._begun += 1
-        return self._config.interval
+        return self._interval
 
     def report(self, trial: Trial) -> None:
         """Have it wait for the others."""
@@ -73,7 +74,7 @@ class RacingScheduler:
             default=None,
         )
         for trial in trials:
-            until = min(trial.epoch + self._config.interval, trial.most)
+            until = min(trial.epoch + self._interval, trial.most)
             if leader is None or trial is leader or not _comparable(trial, leader):
                 why = "it leads" if trial is leader else "there are no scores of the same samples to compare it by"
                 yield GoOn(trial.number, until, f"goes on to epoch {until}: {why}")
