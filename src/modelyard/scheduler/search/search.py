@@ -229,6 +229,7 @@ class Search:
         count = sum(trial.status is TrialStatus.COMPLETED for trial in self.trials)
         told = f"the search is over: {why}; {len(self.trials)} trials, {count} of them trained to their end"
         if best is None:
+            told += f"; none of them reported a finite {self._goals[0].metric}"
             return Decision(kind=DecisionKind.END, trial=None, epoch=0, until=0, reason=told)
         if len(self._goals) == 1:
             told += f"; the best is trial {best.number} with {self._goals[0].shown(best.loss)}"
@@ -249,7 +250,7 @@ class Search:
     def front(self) -> list[Trial]:
         """The completed trials that no other one beats in every objective, in order of their numbers."""
         scored = [
-            (trial, tuple(goal.loss(trial.metrics[max(trial.metrics)]) for goal in self._goals))
+            (trial, tuple(goal.loss(trial.newest) for goal in self._goals))
             for trial in self.trials
             if trial.status is TrialStatus.COMPLETED and trial.metrics
         ]

@@ -32,6 +32,8 @@ class Halving:
         """The last rung that trials may be promoted to."""
         self._reduction = reduction
         self._goal = goal
+        self._absences: dict[int, str] = {}
+        """Trial to why it has no loss."""
 
     def report(self, trial: Trial) -> int | None:
         """Rank a trial at the rung that it was to reach; return the rung's index. One that left is not ranked."""
@@ -40,6 +42,8 @@ class Halving:
         index = next(index for index, rung in enumerate(self.rungs) if rung.epoch >= trial.until)
         rung = self.rungs[index]
         insort(rung.ranking, (trial.loss, trial.number))
+        if trial.loss == WORST:
+            self._absences[trial.number] = self._goal.absence(trial.newest)
         if trial.status is TrialStatus.WAITING:
             rung.waiting[trial.number] = trial.loss
         return index
@@ -98,7 +102,7 @@ class Halving:
         loss = next(loss for loss, number in rung.ranking if number == trial)
         stopped = f"stopped at epoch {rung.epoch}: "
         if loss == WORST:
-            return f"{stopped}it reported {self._goal.shown(loss)}"
+            return f"{stopped}{self._absences[trial]}"
         standing = f"{stopped}{self._goal.shown(loss)} is {self._place(rung, loss, trial)} there"
         count = len(rung.ranking) // self._reduction
         if count == 0:
