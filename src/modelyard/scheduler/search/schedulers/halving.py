@@ -12,7 +12,7 @@ _SHARES = {2: "half", 3: "third", 4: "quarter", 5: "fifth"}
 
 
 @dataclass
-class _Rung:
+class Rung:
     """What is known at one epoch."""
 
     epoch: int
@@ -27,7 +27,7 @@ class Halving:
 
     def __init__(self, epochs: Sequence[int], *, reduction: int, goal: Goal) -> None:
         """``epochs``: of the rungs; at the last one a run is at its end."""
-        self.rungs = [_Rung(epoch) for epoch in epochs]
+        self.rungs = [Rung(epoch) for epoch in epochs]
         self.highest = len(epochs) - 1
         """The last rung that trials may be promoted to."""
         self._reduction = reduction
@@ -98,7 +98,7 @@ class Halving:
         standing = f"{self._goal.shown(loss)} is {self._place(rung, loss, trial)} at epoch {rung.epoch}"
         return GoOn(trial, until, f"goes on to epoch {until}: {standing}, {why}")
 
-    def _why_not(self, rung: _Rung, trial: int, why: str) -> str:
+    def _why_not(self, rung: Rung, trial: int, why: str) -> str:
         loss = next(loss for loss, number in rung.ranking if number == trial)
         stopped = f"stopped at epoch {rung.epoch}: "
         if loss == WORST:
@@ -113,7 +113,7 @@ class Halving:
         return f"{standing}; the best {self._share} goes on ({self._goal.limit(limit)})"
 
     @staticmethod
-    def _place(rung: _Rung, loss: float, trial: int) -> str:
+    def _place(rung: Rung, loss: float, trial: int) -> str:
         return f"{ordinal(bisect_left(rung.ranking, (loss, trial)) + 1)} of {len(rung.ranking)}"
 
     @property
