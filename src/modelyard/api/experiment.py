@@ -50,7 +50,8 @@ class Experiment:
         """Create the experiment of a sweep and queue its runs, without training yet.
 
         The data are opened before, in a child process: ``DataError`` or ``ConfigError`` means that nothing was created.
-        ``resume`` goes on with the newest unfinished experiment of this very sweep, if there is one.
+        ``resume`` goes on with the newest unfinished experiment of this very sweep; if all of them are finished, it
+        returns the newest one, and there is nothing to train.
         """
         sweep = as_sweep(source, name=name)
         specs = expand_at(sweep)
