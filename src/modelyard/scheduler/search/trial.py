@@ -65,6 +65,11 @@ class Trial:
             return WORST
         return self.losses[max(self.losses)]
 
+    @property
+    def best_loss(self) -> float:
+        """The best loss that it ever had; ``WORST`` if it has none."""
+        return min(self.losses.values(), default=WORST)
+
 
 @dataclass(frozen=True, order=True)
 class Job:
