@@ -75,14 +75,15 @@ def compare(
         return
     out = console()
     grid = beside_each_other(comparison, out.width, by=by, based=base is not None)
-    below = (
-        below_each_other(comparison, out.width, by=by, limit=limit, based=base is not None) if grid is None else None
-    )
-    out.print(grid if below is None else below.grid)
+    hidden = ""
+    if grid is None:
+        below = below_each_other(comparison, out.width, by=by, limit=limit, based=base is not None)
+        grid, hidden = below.grid, below.hidden
+    out.print(grid)
     if by is not None:
         out.print(text(_ranking(comparison, by)))
-    if below is not None and below.hidden:
-        typer.echo(below.hidden)
+    if hidden:
+        typer.echo(hidden)
     if chart:
         typer.echo("\n" + "\n".join(chart))
     if report is not None and html is not None:

@@ -126,33 +126,8 @@ def is_reported(metric: str, configs: Sequence[MetricConfig]) -> bool:
 
 
 _ERRORS = frozenset(
-    [
-        "loss",
-        "error",
-        "err",
-        "mae",
-        "mse",
-        "rmse",
-        "rmsle",
-        "mape",
-        "smape",
-        "nll",
-        "perplexity",
-        "ppl",
-        "wer",
-        "cer",
-        "ter",
-        "bpb",
-        "bpc",
-        "brier",
-        "ece",
-        "fid",
-        "kl",
-        "divergence",
-        "distance",
-        "deviation",
-        "regret",
-    ]
+    {"loss", "error", "err", "mae", "mse", "rmse", "rmsle", "mape", "smape", "nll", "perplexity", "ppl", "wer", "cer"}
+    | {"ter", "bpb", "bpc", "brier", "ece", "fid", "kl", "divergence", "distance", "deviation", "regret"}
 )
 """Words in the names of metrics of which less is better."""
 
@@ -160,7 +135,7 @@ _ERRORS = frozenset(
 def better_mode(metric: str) -> Literal["min", "max"]:
     """Return whether less or more of ``metric`` (``val_loss``, ``val_accuracy``) is better, as far as its name tells.
 
-    Less is, where a word of the name means an error: ``val_loss``, ``val_pixel_mae``, ``test_perplexity``. Of every other
-    name more is; where that is wrong, a ``mode`` in the config says so.
+    Less is, where a word of the name means an error: ``val_loss``, ``val_pixel_mae``, ``test_perplexity``. Of every
+    other name more is; where that is wrong, a ``mode`` in the config says so.
     """
     return "min" if _ERRORS & set(re.split(r"[^a-z0-9]+|(?<=[a-z])(?=[0-9])", metric.lower())) else "max"

@@ -22,7 +22,7 @@ from modelyard.tasks.base import Saved, SplitName, Task, TaskData
 from modelyard.tasks.custom.data import seed_generators
 from modelyard.tasks.custom.task import CustomTask
 from modelyard.tasks.trainer.opening import open_trainer
-from modelyard.tasks.usercode import explained, noted
+from modelyard.tasks.usercode import RAISED, explained, noted
 
 _SAMPLES = 2
 """Samples of the batch that is tried; batch norm needs two."""
@@ -57,7 +57,7 @@ class Checker:
             metrics = self._try(spec, data, saved)
         except ModelyardError:
             raise
-        except Exception as error:
+        except RAISED as error:
             raise ConfigError(explained(error, spec.user_code)) from error
         return {**{split.value: data.size(split) for split in SplitName}, "metrics": metrics}
 
