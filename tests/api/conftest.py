@@ -38,10 +38,10 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[Any]:
 def begin(store: Store) -> Callable[..., Experiment]:
     """Begin a search of random learning rates by ASHA, with other settings of it; or go on with one."""
 
-    def make(*, go_on: bool = False, **search: Any) -> Experiment:
+    def make(*, go_on: bool = False, run: dict[str, Any] | None = None, **search: Any) -> Experiment:
         space = {"optimizer.learning_rate": {"log": [1e-4, 1e-1]}}
         defaults = {"method": "random", "samples": 9, "space": space, "scheduler": "asha", "concurrency": 4}
-        settings = {"name": "s", "run": {"training": {"epochs": 9}}, "search": {**defaults, **search}}
+        settings = {"name": "s", "run": run or {"training": {"epochs": 9}}, "search": {**defaults, **search}}
         return create(store, SweepSpec.model_validate(settings), (), actor="test", go_on=go_on)
 
     return make

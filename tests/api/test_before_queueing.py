@@ -10,11 +10,11 @@ from PIL import Image
 from transformers import ViTConfig
 
 from modelyard.agent.json_child import JsonChild
-from modelyard.api.datacheck import Samples, check_clone, check_runs
+from modelyard.api.datacheck import Samples, check_clone, check_runs, check_search
 from modelyard.api.experiment import Experiment, as_sweep
 from modelyard.api.export import Format, choose_format
 from modelyard.api.sweepfile import read_sweep, resolve_edits
-from modelyard.domain.config import RunSpec
+from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError, DataError, ModelyardError, UserError
 from modelyard.store import Store
 
@@ -149,6 +149,18 @@ def test_a_thousand_runs_take_one_child_that_builds_each_structure_once(children
     samples = check_runs("many", [spec(number) for number in range(1000)])
     assert [len(requests) for requests in children] == [3]
     assert samples == [Samples(train=1258, val=359, test=180)] * 1000
+
+
+def test_a_search_by_a_metric_that_a_class_does_not_return_is_refused_with_those_it_does() -> None:
+    search = {"method": "random", "samples": 2, "metric": "val_mea", "mode": "min", "scheduler": "asha"}
+    space = {"optimizer.learning_rate": {"log": [1e-3, 1e-1]}}
+    run = {"task": "custom", "custom": {"file": "mine.py", "class_name": "Mine"}}
+    sweep = SweepSpec.model_validate({"name": "mine", "run": run, "search": {**search, "space": space}})
+    tried = Samples(train=10, val=5, metrics=("val_loss", "val_mae"))
+    expected = "^mine-2: search: 'val_mea' is not among the metrics of its validation: val_loss, val_mae; "
+    with pytest.raises(ConfigError, match=expected):
+        check_search(sweep, [None, tried])
+    check_search(sweep, [None, Samples(train=10, val=5, metrics=("val_loss", "val_mea")), Samples(train=10, val=5)])
 
 
 def test_a_clone_is_checked_where_it_is_not_built_like_its_parent(

@@ -14,6 +14,8 @@ from modelyard.api.sparkline import sparkline
 from modelyard.api.training import Resources, train_experiment
 from modelyard.cli.chart import Curve, draw
 from modelyard.cli.live import LiveView, visible_rows
+from modelyard.cli.live_table import why
+from modelyard.cli.plain import PlainView
 from modelyard.domain.config import SweepSpec
 from modelyard.domain.run import Reason, ReasonCode, RunState
 from modelyard.scheduler.search.expand import expand
@@ -93,6 +95,33 @@ def test_the_time_left_counts_runs_that_wait(store: Store, sweep: dict[str, Any]
     assert snapshot.rows[0].eta_seconds == pytest.approx(9.0)
     assert snapshot.eta_seconds == pytest.approx(29.0), "9 steps of this run and 20 of the one that waits"
     assert run.name == "digits-1"
+
+
+def test_a_process_in_which_nothing_moves_is_told_of_once_and_left_alone(
+    store: Store, sweep: dict[str, Any], engine: Any
+) -> None:
+    spec = SweepSpec.model_validate(sweep)
+    experiment = store.experiments.create(spec, expand(spec), actor="test")
+    worker = store.leases.register(kind="engine")
+    (run, lease), (other, _) = store.leases.claim(worker, limit=2)
+    now, out = [0.0], io.StringIO()
+    reader, view = ProgressReader(store, experiment.id, experiment.name, clock=lambda: now[0]), PlainView(out)
+
+    def at(seconds: float) -> list[str]:
+        now[0] = seconds
+        snapshot = reader.read()
+        view.update(snapshot, ())
+        return [why(row) for row in snapshot.rows]
+
+    assert at(0) == at(59) == ["", ""]
+    with store.write(lease) as write:
+        write.progress(step=3, epoch=0, total_steps=9)
+    assert at(60) == ["", ""], "a run that moves speaks for all of its process"
+    told = "no step for 60 s: a long evaluation, or its code hangs"
+    assert at(120) == [told, told]
+    at(130)
+    assert out.getvalue().splitlines() == [f"{run.name}: {told}", f"{other.name}: {told}"]
+    assert {one.state for one in store.runs.list()} == {RunState.RUNNING}
 
 
 def screen(snapshot: Snapshot, *, width: int = 140, height: int = 30) -> str:

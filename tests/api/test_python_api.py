@@ -8,10 +8,12 @@ import pytest
 
 import modelyard
 from modelyard import Experiment, Run, train
+from modelyard.api.report import collect_report
 from modelyard.api.training import Ending
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Pause
 from modelyard.domain.errors import ConfigError, ConflictError, NotFoundError, UserError
+from modelyard.domain.ports import Point
 from modelyard.domain.run import RunState
 from modelyard.store import Store
 
@@ -21,6 +23,9 @@ def test_the_public_names() -> None:
     assert set(modelyard.__all__) <= set(dir(modelyard))
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         modelyard.trian  # noqa: B018
+
+
+METRICS = ("val_pixel_mae", "val_score", "speed")
 
 
 def test_train_a_sweep_and_look_at_it(engine: Any, sweep: dict[str, Any], home: Path) -> None:
@@ -101,6 +106,24 @@ def test_a_failed_run_is_told_by_its_state(engine: Any, home: Path) -> None:
         assert run.resume().run.state is RunState.QUEUED
 
 
+def test_the_best_run_is_the_same_by_every_way_of_asking(store: Store, sweep: dict[str, Any], home: Path) -> None:
+    """Run 1 was better once, run 2 ends better; less is better of an error, whatever the metric's name begins with."""
+    with Experiment.create(sweep, home=home) as experiment:
+        worker = store.leases.register(kind="engine")
+        for values, (_, lease) in zip([(0.1, 0.9), (0.4, 0.3)], store.leases.claim(worker, limit=2), strict=True):
+            with store.write(lease) as write:
+                points = [Point(name, step, 0.0, value) for step, value in enumerate(values) for name in METRICS]
+                write.points(points)
+        assert experiment.best("val_pixel_mae").name == "digits-1"
+        assert experiment.best("val_score").name == "digits-1"
+        runs = [run.record for run in experiment.runs()]
+        for metric, lowest in zip(METRICS[:2], (True, False), strict=True):
+            report = collect_report(store, runs, metrics=[metric])
+            assert (report.runs[0].name, report.lowest) == ("digits-1", lowest)
+        with pytest.raises(UserError, match="no run of digits has a value of 'speed' that is better than others"):
+            experiment.best("speed")
+
+
 def test_resume_goes_on_with_the_same_sweep(engine: Any, sweep: dict[str, Any], home: Path, store: Store) -> None:
     def pause(supervisor: Any, poll: int) -> None:
         if poll == 2:
@@ -166,7 +189,7 @@ def test_names_are_found_or_nearly(engine: Any, sweep: dict[str, Any], home: Pat
     run.close()
     with Experiment("digits", home=home) as experiment:
         assert repr(experiment) == "<Experiment digits, 2 runs>"
-        with pytest.raises(UserError, match="did you mean 'val_accuracy'"):
+        with pytest.raises(NotFoundError, match="did you mean 'val_accuracy'"):
             experiment.best("val_acuracy")
     assert [record.name for record in Experiment.all(home=home)] == ["digits"]
 

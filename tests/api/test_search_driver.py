@@ -83,6 +83,22 @@ def test_the_end_is_said(train: Any, begin: Begin, store: Store) -> None:
     assert [line for line in said if "the search is over" in line] == [said[-1]]
 
 
+def test_a_metric_that_no_run_reports_ends_the_search_at_the_first_validation(
+    train: Any, begin: Begin, store: Store
+) -> None:
+    run = {"task": "custom", "custom": {"file": "mine.py", "class_name": "Mine"}, "training": {"epochs": 9}}
+    experiment = begin(
+        run=run, metric="val_mae", mode="min", concurrency=2, scheduler={"name": "asha", "min_epochs": 3}
+    )
+    train(experiment)
+    runs = runs_of(store, experiment)
+    assert len(runs) == 2, "no other was begun"
+    assert {(one.state, one.epoch < 3) for one in runs} == {(S.STOPPED, True)}
+    name = runs[0].name
+    expected = f"{name} reports no 'val_mae', by which the search decides, but val_accuracy, val_loss"
+    assert {one.why for one in runs} == {expected}
+
+
 class Crash(BaseException):
     """The process is gone."""
 

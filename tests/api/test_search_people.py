@@ -79,10 +79,21 @@ def test_ctrl_c_pauses_and_continue_goes_on(train: Any, begin: Begin, engine: An
     assert all(store.runs.get(run.id).waits_for_search for run in waiting)
     assert all(store.runs.get(run.id).state is S.QUEUED for run in asked)
     assert train(again) is Ending.IDLE
-    fresh = begin()
-    train(fresh)
-    assert outcome(store, experiment)[0] == outcome(store, fresh)[0]
-    assert begin(go_on=True).id not in {experiment.id, fresh.id, undisturbed.id}
+    assert outcome(store, experiment)[0] == outcome(store, begin_and_train(begin, train))[0]
+
+
+def test_a_search_that_is_over_is_gone_on_with_as_it_is(train: Any, begin: Begin, store: Store) -> None:
+    experiment = begin_and_train(begin, train)
+    before = outcome(store, experiment)
+    assert begin(go_on=True).id == experiment.id
+    assert train(experiment) is Ending.IDLE
+    assert outcome(store, experiment) == before
+
+
+def begin_and_train(begin: Begin, train: Any) -> Experiment:
+    experiment = begin()
+    train(experiment)
+    return experiment
 
 
 def test_a_member_that_is_stopped_is_replaced(train: Any, begin: Begin, engine: Any, store: Store) -> None:

@@ -60,11 +60,12 @@ def test_many_runs_are_ranked_below_each_other(many: Any) -> None:
     rows = cells(many("runs", "compare", "many").out)
     assert rows[0][:5] == ["run", "state", "best", "val_accuracy", "epoch"]
     assert [row[0] for row in rows[1:3]] == ["many-9", "many-10"]
+    assert " ".join(rows.pop()) == "the best run has the best val_accuracy of any epoch (more is better)"
     assert len(rows) == 11
     assert rows[0][5:7] == ["learning_rate", "seed"]
     assert rows[-1][4:6] == ["0.001", "1"]
     short = many("runs", "compare", "many", "--limit", "3").out.splitlines()
-    assert len(short) == 5
+    assert len(short) == 6
     assert short[-1] == "7 more runs not shown; see --limit, --html or --json"
     assert len(many("runs", "compare", "many", "-n", "1", "--json").json["runs"]) == 10, "JSON has all"
 

@@ -1,6 +1,7 @@
 """The entry: help, version, errors, exit codes, completion."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,6 @@ COMMAND = [sys.executable, "-m", "modelyard.cli.main"]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    import os
-
     return subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, check=False, env={**os.environ, **environment}
     )
@@ -156,3 +155,15 @@ def test_no_command_imports_torch(name: str) -> None:
         f"group = typer.main.get_command(root); group.load({name!r})"
     )
     assert imported_by(code) & {"torch", "transformers", "pandas", "pyarrow"} == set()
+
+
+@pytest.mark.parametrize("command", [["config", "schema"], ["config", "show", "sweep.yaml"], ["--help"]])
+def test_a_pipe_that_is_closed_early_ends_it_quietly(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text("name: mine\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [*COMMAND, *command], check=False, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from modelyard.domain.control import Stop, Tune
+from modelyard.store import Store
+
 SWEEP = """\
 name: asha
 run:
@@ -86,6 +89,32 @@ def test_an_experiment_shows_its_rungs_and_decisions(cli: Any, engine: Any, sear
     stopped = next(run for run in document["runs"] if run["reason"]["code"] == "search")
     assert stopped["reason"]["message"].startswith("stopped at epoch ")
     assert stopped["reason"]["message"] in cli("runs", "show", stopped["name"]).out
+
+
+def test_what_people_do_and_failures_stand_among_the_decisions(
+    cli: Any, engine: Any, search: Path, store: Store
+) -> None:
+    def act(supervisor: Any, poll: int) -> None:
+        runs = {run.name: run for run in store.runs.list()}
+        if poll == 1:
+            store.runs.request(runs["asha-1"].id, Tune(learning_rate=0.5), actor="ada")
+            store.runs.request(runs["asha-2"].id, Stop(), actor="bob")
+
+    engine.on_poll = act
+    search.write_text(SWEEP.replace("run:", "run:\n  seed: 13"))  # it fails after an epoch
+    cli("train", search, expect=5)
+    history = cli("experiments", "show", "asha", "--json").json["search"]["history"]
+    told = [(one["kind"], one["run"], one["actor"], one["reason"]) for one in history if one["actor"] != "search"]
+    assert told[:2] == [
+        ("tune", "asha-1", "ada", "ada asked to tune learning_rate=0.5"),
+        ("stop", "asha-2", "bob", "bob asked to stop"),
+    ]
+    failed = next(one for one in told if one[0] == "failed")
+    assert failed[2:] == ("engine", "step 10: the loss was NaN")
+    kinds = [one["kind"] for one in history]
+    assert kinds.index("start") < kinds.index("tune") < kinds.index("end")
+    out = cli("experiments", "show", "asha", "--decisions").out
+    assert "bob asked to stop" in " ".join(out.split())
 
 
 def test_an_experiment_without_decisions_shows_none(cli: Any, trained: Any) -> None:

@@ -81,9 +81,19 @@ def test_continue_goes_on_with_the_unfinished_experiment(cli: Any, engine: Any, 
     cli("train", sweep, "--continue")
     assert states(store) == {"digits-1": "completed", "digits-2": "completed"}
     assert len(store.experiments.list()) == 1
-    cli("train", sweep, "--continue")
-    assert [experiment.name for experiment in store.experiments.list()][-1] == "digits"
-    assert len(store.experiments.list()) == 2, "everything was finished, so a new experiment starts"
+
+
+def test_continue_of_what_is_finished_says_so_and_trains_nothing(
+    cli: Any, engine: Any, sweep: Path, store: Store
+) -> None:
+    cli("train", sweep, "--set", "seed=1")
+    out = cli("train", sweep, "--set", "seed=1", "--continue").out
+    assert out.startswith("digits is finished (2 completed), so there is nothing to go on with\n")
+    assert out.endswith(f"train it anew:    modelyard train {sweep} --set seed=1\n")
+    document = cli("train", sweep, "--set", "seed=1", "--continue", "--json").json
+    assert (document["ending"], len(document["runs"])) == ("idle", 2)
+    assert len(store.experiments.list()) == 1
+    assert len(engine.made) == 1
 
 
 def test_continue_names_what_failed_instead_of_starting_anew(cli: Any, engine: Any, sweep: Path, store: Store) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from modelyard.domain.config import RunSpec
+from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError
-from modelyard.domain.parts.metrics import Accuracy, ConfusionMatrix, RecallPerClass, TopK, reported_names
+from modelyard.domain.parts.metrics import Accuracy, ConfusionMatrix, RecallPerClass, TopK, better_mode, reported_names
 from modelyard.domain.validation import validate
 
 
@@ -41,3 +41,28 @@ def test_only_validation_metrics_pick_the_best_checkpoint(metric: str) -> None:
     config: dict[str, Any] = {"training": {"checkpoint": {"metric": metric}}}
     with pytest.raises(ConfigError, match=r"training\.checkpoint\.metric"):
         validate(RunSpec, config)
+
+
+@pytest.mark.parametrize(
+    ("mode", "metrics"),
+    [
+        ("min", ["val_loss", "train_loss", "val_mae", "test_pixel_mae", "val_RMSE", "val_nll/cat", "val_perplexity"]),
+        ("max", ["val_accuracy", "val_f1_macro", "val_top5_accuracy", "val_r2", "val_glossary", "val_terror"]),
+    ],
+)
+def test_a_name_says_whether_less_is_better(mode: str, metrics: list[str]) -> None:
+    assert {metric: better_mode(metric) for metric in metrics} == dict.fromkeys(metrics, mode)
+
+
+def test_a_metric_that_is_not_measured_is_told_at_its_own_line() -> None:
+    run = {"training": {"early_stopping": {"metric": "val_foo"}}}
+    lines = {("run",): 2, ("run", "training"): 3, ("run", "training", "early_stopping", "metric"): 5}
+    with pytest.raises(ConfigError, match=r"^sweep.yaml:5: run: training.early_stopping.metric: 'val_foo' is not"):
+        validate(SweepSpec, {"run": run}, source="sweep.yaml", lines=lines)
+
+
+def test_an_optimizer_without_a_name_is_the_default_one() -> None:
+    spec = validate(RunSpec, {"optimizer": {"learning_rate": 0.1}})
+    assert spec == validate(RunSpec, {"optimizer": {"name": "adamw", "learning_rate": 0.1}})
+    with pytest.raises(ConfigError, match=r"^optimizer.momentum: unknown key"):
+        validate(RunSpec, {"optimizer": {"momentum": 0.9}})

@@ -22,6 +22,8 @@ MakeSpec = Callable[..., RunSpec]
 Kill = Callable[..., list[Run]]
 
 SOURCE = '''
+import sys
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -95,6 +97,16 @@ class Broken(Rows):
         if len(batch[1]) < 16:
             raise ValueError("a short batch")
         return super().loss(outputs, batch)
+
+
+class Exits(Rows):
+    def metrics(self, outputs, batch):
+        sys.exit(3)
+
+
+class Interrupts(Rows):
+    def loss(self, outputs, batch):
+        raise KeyboardInterrupt
 '''
 CLASSES = ("Rows", "Gated", "Texts")
 
@@ -246,6 +258,21 @@ def test_an_error_in_the_users_code_names_file_line_and_signature(
         "the mean loss of the batch (scalar))"
     )
     assert any('raise ValueError("a short batch")' in one.text for one in store.logs.tail(run.id, 50))
+
+
+@pytest.mark.parametrize("executor", [Sliced, Stacked])
+@pytest.mark.parametrize(
+    ("ends", "code"), [("Exits", "sys.exit(3)"), ("Interrupts", "raise KeyboardInterrupt")], ids=["exit", "interrupt"]
+)
+def test_code_that_ends_the_process_fails_its_own_run_with_the_place(
+    ends: str, code: str, executor: type[Any], train: Train, make_own: MakeSpec
+) -> None:
+    good, ended = train([make_own("Rows", epochs=1), make_own(ends)], executor=executor())
+    assert good.state is RunState.COMPLETED
+    assert (ended.state, ended.reason.code) == (RunState.FAILED, ReasonCode.ERROR)
+    line = 1 + next(number for number, text in enumerate(SOURCE.splitlines()) if code in text)
+    assert ended.reason.message.startswith(f"never_there.py:{line}, in {ends}.")
+    assert ended.reason.message.endswith("; raise an error instead, or return")
 
 
 def test_deleting_a_run_lets_its_code_go_and_no_earlier(train: Train, make_own: MakeSpec, store: Store) -> None:

@@ -1,3 +1,4 @@
+import math
 import random
 
 import numpy as np
@@ -5,8 +6,9 @@ import pytest
 import torch
 
 from modelyard.domain.errors import DataError, NonFiniteLossError, StorageFullError
+from modelyard.domain.parts.training import TrainingConfig
 from modelyard.domain.run import ReasonCode
-from modelyard.engine.early_stopping import MetricWatch
+from modelyard.engine.early_stopping import Judge, MetricWatch
 from modelyard.engine.failures import reason_for, traceback_lines
 from modelyard.engine.random_state import RandomState, seed_everything
 from modelyard.engine.recorder import Recorder
@@ -83,3 +85,12 @@ def test_every_error_has_its_reason(error: Exception, code: ReasonCode) -> None:
 def test_only_surprises_have_a_traceback() -> None:
     assert traceback_lines(DataError("x")) == []
     assert "ZeroDivisionError" in traceback_lines(ZeroDivisionError("x"))[-1]
+
+
+def test_a_metric_that_was_never_a_number_ends_a_run_early_and_is_called_nan() -> None:
+    judge = Judge(
+        TrainingConfig.model_validate({"early_stopping": {"metric": "val_mae", "mode": "min", "patience": 1}})
+    )
+    assert judge.why_stop({"val_mae": math.nan}) == (
+        "val_mae has not improved for 1 evaluations (NaN every time): ending early"
+    )

@@ -52,7 +52,12 @@ def changed(old: str, new: str) -> str:
 
 
 def test_a_class_that_is_as_it_should_be_tells_its_sizes(check: Callable[..., dict[str, Any]]) -> None:
-    assert check(GOOD) == {"train": 10, "val": 0, "test": 0}
+    assert check(GOOD) == {"train": 10, "val": 0, "test": 0, "metrics": ["val_loss"]}
+
+
+def test_what_it_measures_is_told_as_a_validation_will_call_it(check: Callable[..., dict[str, Any]]) -> None:
+    metrics = "\n    def metrics(self, outputs, batch):\n        return {'mae': outputs.sum(), 'r2': outputs.mean()}\n"
+    assert check(GOOD + metrics)["metrics"] == ["val_loss", "val_mae", "val_r2"]
 
 
 CASES: dict[str, tuple[str, type[ModelyardError], str]] = {
@@ -177,6 +182,7 @@ def test_what_the_code_prints_does_not_disturb_the_answer(tmp_path: Path) -> Non
     custom = {"file": str(tmp_path / "mine.py"), "class_name": "Mine"}
     spec = RunSpec.model_validate({"task": "custom", "custom": custom}).model_dump(mode="json")
     source = changed("        self.width = width", f"        print({json.dumps(json.dumps({'opened': {}}))})")
-    assert list(check_code([{"spec": spec, "source": source}])) == [{"train": 10, "val": 0, "test": 0}]
+    (opened,) = check_code([{"spec": spec, "source": source}])
+    assert opened["train"] == 10
     with pytest.raises(ConfigError, match=r"^mine.py:10, in Mine.data"):
         list(check_code([{"spec": spec, "source": changed("10, 3", "10, 3, q=2")}]))

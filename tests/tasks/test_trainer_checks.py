@@ -46,6 +46,8 @@ def test_a_trainer_that_can_be_run_tells_its_sizes(tmp_path: Path) -> None:
         ({"ignore_data_skip": True}, "ignore_data_skip must be off; a resumed run must see"),
         ({"no_such_argument": 1}, r"train.py:1\d, in make: TypeError: .*no_such_argument"),
         ({"labels": 1, "max_steps": 3}, "the trainer of make"),
+        ({"learning_rate": -1.0}, r"for its optimizer and schedule: ValueError: Invalid learning rate: -1.0"),
+        ({"learning_rate": "fast"}, r"train.py, in the trainer of make\(\), for its optimizer and schedule: TypeError"),
     ],
 )
 def test_a_mistake_is_explained(params: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def differing(found: Sequence[Mapping[str, Value]]) -> tuple[Line, ...]:
 
 
 def _metric_line(store: Store, name: str, runs: Sequence[Run]) -> MetricLine:
-    lowest = lower_is_better(name, runs)
+    lowest = lower_is_better(store, name, runs)
     reached = results(store, runs, name)
     values = tuple(run.summary.get(name) for run in runs)
     known = [(value, index) for index, value in enumerate(values) if value is not None and value == value]  # noqa: PLR0124

@@ -19,8 +19,8 @@ _MOST_PROBLEMS = 20
 MOST_CHECKED = 50
 """Of runs with code of the user's own and different params, so many are tried, evenly spread."""
 
-Sized = Mapping[str, Any]
-"""What a check opened: number of samples by split."""
+Opened = Mapping[str, Any]
+"""What a check opened: number of samples by split, and the names of the metrics."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,8 @@ class Samples:
     train: int
     val: int
     test: int = 0
+    metrics: tuple[str, ...] = ()
+    """What a validation reports, where that is code of the user's own and was tried."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,21 @@ def check_runs(name: str, specs: Sequence[RunSpec]) -> list[Samples | None]:
 
 
 def check_search(sweep: SweepSpec, samples: Sequence[Samples | None]) -> None:
-    """Raise ``ConfigError`` for a search that decides by validations of which there will be none."""
-    if sweep.search.decides and any(one is not None and not one.val for one in samples):
+    """Raise ``ConfigError`` for a search that decides by validations, or metrics, of which there will be none."""
+    if not sweep.search.decides:
+        return
+    if any(one is not None and not one.val for one in samples):
         raise ConfigError(
             f"{sweep.name}: search: it compares runs by their validations, and there is no validation data; "
             "set data.val_fraction above 0, or add some"
         )
+    for number, one in enumerate(samples, start=1):
+        for goal in sweep.search.goals:
+            if one is not None and one.metrics and goal.metric not in one.metrics:
+                raise ConfigError(
+                    f"{sweep.name}-{number}: search: {goal.metric!r} is not among the metrics of its validation: "
+                    f"{', '.join(one.metrics)}; choose one of these, or return it from metrics()"
+                )
 
 
 def check_clone(store: Store, parent: RunSpec, spec: RunSpec) -> None:
@@ -172,7 +183,7 @@ def _groups(specs: Sequence[RunSpec], numbers: Sequence[int], key: Callable[[Run
 
 
 def _check(
-    name: str, specs: Sequence[RunSpec], groups: Sequence[Sequence[int]], answers: Iterator[Sized]
+    name: str, specs: Sequence[RunSpec], groups: Sequence[Sequence[int]], answers: Iterator[Opened]
 ) -> dict[int, Samples]:
     found: dict[int, Samples] = {}
     for numbers in groups:
@@ -183,7 +194,7 @@ def _check(
             raise type(error)(f"{where}{error}") from error
         for number in numbers:
             _batch_fits(f"{name}-{number + 1}: " if name else "", specs[number], opened["train"])
-            found[number] = Samples(**opened)
+            found[number] = Samples(**{**opened, "metrics": tuple(opened.get("metrics", ()))})
     return found
 
 

@@ -12,6 +12,7 @@ from modelyard.api.export import Format, choose_format, export_metrics
 from modelyard.api.notebook import NotebookView, in_notebook
 from modelyard.api.operations import DEFAULT_TIMEOUT, Outcome, request, settle
 from modelyard.api.report import Report, collect_report, report_html, write_report
+from modelyard.api.results import check_metric, lower_is_better, ranked, results
 from modelyard.api.run import Run
 from modelyard.api.selection import select_runs
 from modelyard.api.sweepfile import expand_at, read_sweep, sweep_from_mapping
@@ -20,7 +21,7 @@ from modelyard.api.waiting import wait_until_over
 from modelyard.api.who import actor
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import ControlOp, Pause, Resume, Stop
-from modelyard.domain.parts.metrics import better_mode
+from modelyard.domain.errors import UserError
 from modelyard.domain.plan import Execution
 from modelyard.domain.run import Experiment as ExperimentRecord
 from modelyard.domain.validation import validate
@@ -50,7 +51,8 @@ class Experiment:
         """Create the experiment of a sweep and queue its runs, without training yet.
 
         The data are opened before, in a child process: ``DataError`` or ``ConfigError`` means that nothing was created.
-        ``resume`` goes on with the newest unfinished experiment of this very sweep, if there is one.
+        ``resume`` goes on with the newest unfinished experiment of this very sweep; if all of them are finished, it
+        returns the newest one, and there is nothing to train.
         """
         sweep = as_sweep(source, name=name)
         specs = expand_at(sweep)
@@ -98,10 +100,18 @@ class Experiment:
         return [Run(run.id, store=self._store) for run in found]
 
     def best(self, metric: str) -> Run:
-        """Return the run whose last value of ``metric`` is best. Raises ``UserError`` if no run has it."""
-        lower = better_mode(metric) == "min"
-        ranked = [run for run in self.runs(sort=metric if lower else f"-{metric}") if metric in run.summary]
-        return ranked[0]
+        """Return the run that reached the best value of ``metric``, as reports and comparisons rank them.
+
+        Less is better as the search, a ``mode`` in the config or else the metric's name says. Raises ``UserError`` if
+        no run has the metric, or nobody knows what is better.
+        """
+        settle(self._store)
+        runs = self._store.runs.list(experiment_id=self.id)
+        found = results(self._store, runs, check_metric(metric, runs))
+        first = ranked(runs, found, lowest=lower_is_better(self._store, metric, runs))[0]
+        if first.id not in found or found[first.id].best is None:
+            raise UserError(f"no run of {self.name} has a value of {metric!r} that is better than others")
+        return Run(first.id, store=self._store)
 
     def compare(self) -> Comparison:
         """Put its runs side by side."""

@@ -47,7 +47,7 @@ def inspect_data(
 
 
 def check_code(requests: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield for each ``{"spec": ..., "source": ...}`` the sizes of what its code opened: ``{"train": n, ...}``.
+    """Yield for each ``{"spec": ..., "source": ...}`` what its code opened: ``{"train": n, ..., "metrics": [...]}``.
 
     Raises the ``ConfigError`` or ``DataError`` that training would end with, as far as a few samples can tell.
     """

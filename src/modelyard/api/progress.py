@@ -15,6 +15,8 @@ _CURVE_BUCKETS = 24
 _CURVE_SECONDS = 1.0
 _RATE_WINDOW_SECONDS = 30.0
 _RATE_MINIMUM_SECONDS = 2.0
+QUIET_SECONDS = 60.0
+"""A process that moves none of its runs for so long is told of, and left alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,15 @@ class RunRow:
     samples_per_second: float | None
     eta_seconds: float | None
     """Time to the end at the pace of the last 30 seconds."""
+    quiet_seconds: float | None = None
+    """For how long its process has not moved any of its runs, where that is long."""
+
+    @property
+    def quiet(self) -> str:
+        """What to tell people if nothing moves; else empty."""
+        if self.quiet_seconds is None:
+            return ""
+        return f"no step for {self.quiet_seconds:.0f} s: a long evaluation, or its code hangs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +80,8 @@ class ProgressReader:
         self._epochs: dict[str, tuple[int | None, int]] = {}
         self._curves: dict[str, tuple[float, ...]] = {}
         self._curves_at = -_CURVE_SECONDS
+        self._moved: dict[str, tuple[Sequence[tuple[str, int]], float]] = {}
+        """Process to where its runs were, and since when."""
 
     def read(self, *, curves: bool = True) -> Snapshot:
         """Read the experiment as it is now; ``curves=False`` leaves out the loss curves."""
@@ -76,8 +89,27 @@ class ProgressReader:
         now = self._clock()
         if curves and now - self._curves_at >= _CURVE_SECONDS:
             self._curves, self._curves_at = self._read_curves(runs), now
+        self._watch(runs, now)
         rows = tuple(self._row(run, now) for run in runs)
         return Snapshot(name=self._name, rows=rows, elapsed=now - self._started, eta_seconds=self._eta(runs, now))
+
+    def _watch(self, runs: Sequence[Run], now: float) -> None:
+        """Note which processes moved: a run alone may only wait for its turn."""
+        places: dict[str, list[tuple[str, int]]] = {}
+        for run in runs:
+            if run.state in ACTIVE and run.worker_id is not None:
+                places.setdefault(run.worker_id, []).append((run.id, run.step))
+        before = self._moved
+        self._moved = {
+            worker: before[worker] if worker in before and before[worker][0] == place else (place, now)
+            for worker, place in places.items()
+        }
+
+    def _quiet(self, run: Run, now: float) -> float | None:
+        if run.state not in ACTIVE or run.worker_id is None or run.notice:
+            return None
+        seconds = now - self._moved[run.worker_id][1]
+        return seconds if seconds >= QUIET_SECONDS else None
 
     def _row(self, run: Run, now: float) -> RunRow:
         pace = self._paces.setdefault(run.id, Pace())
@@ -97,6 +129,7 @@ class ProgressReader:
             value=run.summary.get(metric) if metric else None,
             samples_per_second=run.summary.get("samples_per_second") if run.state in ACTIVE else None,
             eta_seconds=eta,
+            quiet_seconds=self._quiet(run, now),
         )
 
     def _read_curves(self, runs: Sequence[Run]) -> dict[str, tuple[float, ...]]:

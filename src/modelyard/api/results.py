@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelyard.api.tuned import tuned_fields
+from modelyard.domain.config import SweepSpec
 from modelyard.domain.errors import NotFoundError
 from modelyard.domain.parts.metrics import better_mode
 from modelyard.domain.query import Value
@@ -36,7 +37,7 @@ def results(store: Store, runs: Sequence[Run], metric: str) -> dict[str, Result]
     ids = [run.id for run in runs]
     epochs = epochs_of(store, runs)
     ends = store.metrics.chart(ids, metric, buckets=1)
-    lowest = lower_is_better(metric, runs)
+    lowest = lower_is_better(store, metric, runs)
     bests = store.metrics.extremes(ids, metric, lowest=lowest) if is_judged(metric) else {}
     found = {}
     for run in runs:
@@ -83,8 +84,11 @@ def is_judged(metric: str) -> bool:
     return metric.startswith(_JUDGED)
 
 
-def lower_is_better(metric: str, runs: Sequence[Run]) -> bool:
-    """Whether less of the metric is better; a mode that a run's config names for it is believed."""
+def lower_is_better(store: Store, metric: str, runs: Sequence[Run]) -> bool:
+    """Whether less of the metric is better: as the search of the runs says, or a mode in a config, or else its name."""
+    goals = search_goals(store, runs)
+    if metric in goals:
+        return goals[metric] == "min"
     for run in runs:
         training = json.loads(run.spec_json).get("training") or {}
         for watched in (training.get("checkpoint"), training.get("early_stopping")):
@@ -103,10 +107,20 @@ def metric_names(runs: Sequence[Run]) -> list[str]:
     return sorted({name for run in runs for name in run.summary}, key=place)
 
 
-def choose_metric(runs: Sequence[Run]) -> str | None:
-    """Return what to judge runs by: the first metric of their configs that one of them has, else a loss, else None."""
+def search_goals(store: Store, runs: Sequence[Run]) -> dict[str, str]:
+    """Return what the searches that made the runs go by, each with ``min`` or ``max``. One query."""
+    ids = {run.experiment_id for run in runs if run.trial is not None}
+    sweeps = [SweepSpec.model_validate_json(one.sweep_json) for one in store.experiments.list() if one.id in ids]
+    goals = [goal for sweep in sweeps if sweep.search.decides for goal in sweep.search.goals]
+    return {goal.metric: goal.mode or better_mode(goal.metric) for goal in goals}
+
+
+def choose_metric(store: Store, runs: Sequence[Run]) -> str | None:
+    """Return what to judge runs by, of what one of them has: what their search goes by, else the first metric of their
+    configs, else a loss, else None."""
     known = set(metric_names(runs))
-    configured = [f"val_{name}" for run in runs for name in _configured(run)]
+    configured = list(search_goals(store, runs))
+    configured += [f"val_{name}" for run in runs for name in _configured(run)]
     return next((name for name in (*configured, "val_loss", "train_loss") if name in known), None)
 
 

@@ -22,6 +22,8 @@ _ENDINGS = {
     RunState.FAILED: Ending.FAILED,
     RunState.STOPPED: Ending.STOPPED,
 }
+_VALIDATED = "val_loss"
+"""A metric that every validation writes, even if it is NaN."""
 _DELETED = "its run was deleted"
 
 Runs = Mapping[int, Run]
@@ -38,6 +40,8 @@ class SearchDriver:
         self._sweep = SweepSpec.model_validate_json(experiment.sweep_json)
         self._search = Search(self._sweep)
         self._read = 0
+        self._has_metrics = False
+        """Whether a run was seen to report what the search decides by."""
         self._catch_up()
         self._check_trials()
 
@@ -68,8 +72,8 @@ class SearchDriver:
             return False
         made = self._store.searches.last_trial(self._id)  # before the runs: one that is missing then was deleted
         runs = self._runs()
-        spent = self._spent()
-        while (entry := self._next_entry(made, runs, spent)) is not None:
+        why_over = self._missing(runs) or self._spent()
+        while (entry := self._next_entry(made, runs, why_over)) is not None:
             self._append(entry)
             moved = True
         done = self._act(made, runs)
@@ -114,14 +118,14 @@ class SearchDriver:
                 self._search, self._read = Search(self._sweep), 0
         self._catch_up()
 
-    def _next_entry(self, made: int, runs: Runs, spent: str | None) -> Entry | None:
+    def _next_entry(self, made: int, runs: Runs, why_over: str | None) -> Entry | None:
         """Return what the search is to be told next; ``made`` is the number of the last trial that was begun."""
         if self._read == 0:
             return Opened()
         if self._search.over:
             return None
-        if spent is not None:
-            return Closed(message=spent)
+        if why_over is not None:
+            return Closed(message=why_over)
         for trial in self._search.trials:
             if trial.status is TrialStatus.WAITING and (why := _taken(trial, runs)):
                 return Taken(trial=trial.number, message=why)
@@ -151,6 +155,21 @@ class SearchDriver:
         )
         message = "" if ending is Ending.REACHED else run.why
         return Trained(trial=trial.number, ending=ending, evaluations=evaluations, message=message)
+
+    def _missing(self, runs: Runs) -> str | None:
+        """Return why the search can decide nothing, if what was validated so far has not got the metric it goes by."""
+        for goal in () if self._has_metrics else self._sweep.search.goals:
+            validated = [run for run in runs.values() if _VALIDATED in run.summary]
+            if not validated:
+                return None
+            if not any(goal.metric in run.summary for run in validated):
+                run = validated[0]
+                known = sorted({name for kept in self._store.searches.evaluations(run.id).values() for name in kept})
+                if known and goal.metric not in known:
+                    return f"{run.name} reports no {goal.metric!r}, by which the search decides, but {', '.join(known)}"
+                return None
+        self._has_metrics = True
+        return None
 
     def _spent(self) -> str | None:
         """Return why the search has to end now, if its budget of time is used up."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from modelyard.api.searchhistory import SearchStep, search_history
 from modelyard.domain.config import SweepSpec
 from modelyard.domain.run import Experiment
 from modelyard.domain.schedulers import Asha, Hyperband, Median, Pasha, PopulationBased, Racing, rungs
@@ -42,6 +43,8 @@ class SearchView:
     best_trial: int | None
     rungs: tuple[RungView, ...]
     decisions: tuple[Decision, ...]
+    history: tuple[SearchStep, ...]
+    """The decisions, and between them what people did to the runs and which of these failed."""
     runs: Mapping[int, str]
     """The name of each trial's run; its number is another one where clones came in between."""
 
@@ -54,6 +57,7 @@ def view_search(store: Store, experiment: Experiment) -> SearchView | None:
     search = Search(sweep)
     decisions = [decision for entry in store.searches.log(experiment.id) for decision in search.feed(entry)]
     goal = Goal.of(sweep.search.goals[0])
+    runs = store.runs.list(experiment_id=experiment.id)
     ends = sorted({decision.until for decision in decisions if decision.trial is not None})
     best = search.best
     return SearchView(
@@ -63,7 +67,8 @@ def view_search(store: Store, experiment: Experiment) -> SearchView | None:
         best_trial=None if best is None else best.number,
         rungs=tuple(_rung(epoch, search.trials, goal) for epoch in ends),
         decisions=tuple(decisions),
-        runs={run.trial: run.name for run in store.runs.list(experiment_id=experiment.id) if run.trial is not None},
+        history=search_history(store, experiment, runs),
+        runs={run.trial: run.name for run in runs if run.trial is not None},
     )
 
 

@@ -21,7 +21,7 @@ from modelyard.domain.control import Pause, Resume
 from modelyard.domain.errors import RunFailedError, StorageFullError, StoreError
 from modelyard.domain.events import Event
 from modelyard.domain.plan import Execution, Plan
-from modelyard.domain.run import ACTIVE, Experiment, Run, RunState
+from modelyard.domain.run import ACTIVE, FINAL, Experiment, Run, RunState
 from modelyard.scheduler.planner import Wishes
 from modelyard.store import Store
 
@@ -90,7 +90,8 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
     """Create the experiment of a sweep and queue its runs.
 
     ``go_on`` looks for the newest experiment of the same sweep that is not finished, resumes its paused runs and
-    returns it instead. Raises ``RunFailedError`` if there is none, and the newest one of this sweep has failed runs.
+    returns it instead; if all are finished, the newest one, with nothing left to do. Raises ``RunFailedError`` if that
+    one has failed runs.
     A search that decides begins with its first trials, whatever ``specs`` holds.
     """
     sweep = with_code_of(sweep, specs)
@@ -109,12 +110,19 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
                 return experiment
         if same:
             _refuse_failed(store, same[0])
+            return same[0]
     keep_code(store, specs)
     if not sweep.search.decides:
         return store.experiments.create(sweep, specs, actor=actor)
     trials = first_trials(sweep)
     specs, ends = [trial.spec for trial in trials], [until_epoch(trial) for trial in trials]
     return store.experiments.create(sweep, specs, until_epochs=ends, scored=is_scored(sweep), actor=actor)
+
+
+def is_finished(store: Store, experiment: Experiment) -> bool:
+    """Whether an experiment has nothing left to train and nothing to decide."""
+    runs = store.runs.list(experiment_id=experiment.id)
+    return all(run.state in FINAL for run in runs) and not can_decide(store, experiment)
 
 
 def _refuse_failed(store: Store, experiment: Experiment) -> None:

@@ -71,7 +71,8 @@ def show(
     *,
     experiment: Name,
     decisions: Annotated[
-        bool, typer.Option("--decisions", help="Also list what its search decided, and why, in order.")
+        bool,
+        typer.Option("--decisions", help="Also list decisions of its search, requests and failures."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -104,11 +105,10 @@ def _print_search(search: SearchView, *, decisions: bool) -> None:
     if search.ending:
         out.print(text(search.ending))
     if decisions:
-        steps = table("trial", "run", "decision", "epoch", "until", "reason", right=("trial", "epoch", "until"))
-        for one in search.decisions:
-            name = "-" if one.trial is None else search.runs.get(one.trial, "-")
-            row = (text(one.trial), text(name), one.kind.value, str(one.epoch), str(one.until), text(one.reason))
-            steps.add_row(*row)
+        steps = table("trial", "run", "what", "epoch", "until", "by", "reason", right=("trial", "epoch", "until"))
+        for one in search.history:
+            name, epochs = text(one.run or "-"), (text(one.epoch), text(one.until))
+            steps.add_row(text(one.trial), name, one.kind, *epochs, text(one.actor), text(one.reason))
         out.print(steps)
 
 

@@ -58,8 +58,7 @@ def run_in_foreground(
         ending = train_experiment(store, experiment, resources=resources, view=view, actor=actor(), warm=warm)
     runs = store.runs.list(experiment_id=experiment.id)
     if as_json:
-        document = {"experiment": plain(experiment), "ending": ending.name.lower(), "runs": [run_json(r) for r in runs]}
-        print_json(document)
+        _print_document(experiment, ending, runs)
     else:
         typer.echo(_last_words(experiment, ending, runs))
     if ending is Ending.KILLED:
@@ -72,6 +71,25 @@ def run_in_foreground(
         raise runs_failed(f"{count}; see: modelyard runs logs {failed[0].name}", failed)
     if failed:
         raise typer.Exit(RunFailedError.exit_code)
+
+
+def tell_finished(store: Store, experiment: Experiment, *, anew: str, as_json: bool) -> None:
+    """Say that there is nothing to go on with; ``anew`` is the command that trains it again."""
+    runs = store.runs.list(experiment_id=experiment.id)
+    if as_json:
+        _print_document(experiment, Ending.IDLE, runs)
+        return
+    counts = {state: sum(run.state is state for run in runs) for state in RunState}
+    states = ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
+    typer.echo(
+        f"{experiment.name} is finished ({states}), so there is nothing to go on with\n"
+        f"  see it:           modelyard runs list --experiment {experiment.name}\n"
+        f"  train it anew:    {anew}"
+    )
+
+
+def _print_document(experiment: Experiment, ending: Ending, runs: list[Run]) -> None:
+    print_json({"experiment": plain(experiment), "ending": ending.name.lower(), "runs": [run_json(r) for r in runs]})
 
 
 @contextmanager

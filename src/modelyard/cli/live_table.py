@@ -107,12 +107,14 @@ def reasons_below(rows: Sequence[RunRow], width: int) -> list[str]:
     if choose_layout(rows, width).why:
         return []
     states = {RunState.FAILED, RunState.PAUSED}
-    told = [row for row in rows if (row.run.state in states or row.run.notice) and why(row)]
+    told = [row for row in rows if (row.run.state in states or row.run.notice or row.quiet) and why(row)]
     return [f"{row.run.name}: {why(row)}" for row in told]
 
 
 def why(row: RunRow) -> str:
     """Return the reason for the run's state, where it is worth a reader's time."""
+    if row.quiet:
+        return row.quiet
     reason = row.run.reason
     said = row.run.notice or row.run.state in _REASON_STATES or reason.code.value not in _NOT_SAID
     return row.run.why if said else ""

@@ -1,6 +1,7 @@
 """The command line's entry: one table of commands, one place where errors become messages and exit codes."""
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -90,12 +91,27 @@ def options(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every error becomes one message on standard error.
 
-    With ``--json`` it becomes ``{"error": {"kind", "message", "exit_code"}}`` on standard output instead.
+    With ``--json`` it becomes ``{"error": {"kind", "message", "exit_code"}}`` on standard output instead. A closed pipe
+    is no error.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _let_go_of_the_pipe()
+    except SystemExit as ended:  # how Click ends when a pipe is closed
+        if isinstance(ended.__context__, BrokenPipeError):
+            return _let_go_of_the_pipe()
+        raise
+    return code
+
+
+def _run(given: list[str]) -> int:
     command: Any = typer.main.get_command(root)
     try:
         code = command.main(args=given, prog_name="modelyard", standalone_mode=False)
+    except BrokenPipeError:
+        raise
     except (ModelyardError, OSError) as error:
         return _report_known(given, error)
     except typer.TyperException as error:
@@ -108,6 +124,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         return _report(given, type(error).__name__, f"this is a bug in Modelyard: {error}", 1)
     return code if isinstance(code, int) else 0
+
+
+def _let_go_of_the_pipe() -> int:
+    """Whoever read has seen enough (``| head``): end quietly, and keep the interpreter from flushing once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _report_known(given: Sequence[str], error: ModelyardError | OSError) -> int:

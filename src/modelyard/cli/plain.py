@@ -18,6 +18,7 @@ class PlainView:
         self._epochs: dict[str, int] = {}
         self._notices: dict[str, str] = {}
         self._executions: dict[str, str] = {}
+        self._quiet: set[str] = set()
 
     def planned(self, plan: Plan) -> None:
         """Write one line for each reason of the plan."""
@@ -32,6 +33,7 @@ class PlainView:
                 self._epochs[row.run.id] = row.run.epoch
                 self.say(_epoch_line(row))
             self._tell_notice(row)
+            self._tell_quiet(row)
         for event in events:
             changed = rows.get(event.run_id or "")
             if changed is not None and isinstance(event.payload, RunStateChanged):
@@ -51,6 +53,12 @@ class PlainView:
         self._notices[row.run.id] = row.run.notice
         if bool(before) != bool(row.run.notice):
             self.say(f"{row.run.name}: {row.run.why if row.run.notice else 'going on'}")
+
+    def _tell_quiet(self, row: RunRow) -> None:
+        """Say once, each time, that nothing moves."""
+        if row.quiet and row.run.id not in self._quiet:
+            self.say(f"{row.run.name}: {row.quiet}")
+        (self._quiet.add if row.quiet else self._quiet.discard)(row.run.id)
 
     def say(self, message: str) -> None:
         """Write one line."""

@@ -22,10 +22,10 @@ class Ending(StrEnum):
 
 
 class Evaluation(Config):
-    """The validation metrics after an epoch; those that are not finite are left out."""
+    """The validation metrics after an epoch; None for one that is not finite."""
 
     epoch: int
-    metrics: dict[str, float]
+    metrics: dict[str, float | None]
     scores: str = ""
     """A score of each validation sample where the scheduler asks for it; see ``sample_scores``."""
 

@@ -1,6 +1,7 @@
 """Turns pydantic's errors into lines a person can act on: file, line, field, what is wrong, nearest name."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args, get_origin
@@ -108,8 +109,15 @@ def _is_wrong_type(detail: ErrorDetails) -> bool:
 
 def _tell(problem: _Problem, source: str, lines: Mapping[Path, int]) -> str:
     field = ".".join(str(part) for part in problem.path)
-    where = _place(source, lines, problem.path)
-    return f"{where}{field}: {_message(problem)}" if field else f"{where}{_message(problem)}"
+    message = _message(problem)
+    where = _place(source, lines, (*problem.path, *_named_path(message)))
+    return f"{where}{field}: {message}" if field else f"{where}{message}"
+
+
+def _named_path(message: str) -> Path:
+    """Return the field, below where a check was made, that its message begins with: ``training.epochs: ...``."""
+    found = re.match(r"([a-z]\w*(?:\.\w+)*): ", message)
+    return tuple(int(part) if part.isdigit() else part for part in found[1].split(".")) if found else ()
 
 
 def _place(source: str, lines: Mapping[Path, int], path: Path) -> str:

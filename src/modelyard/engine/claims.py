@@ -10,6 +10,7 @@ from modelyard.engine.failures import is_passing, reason_for, traceback_lines
 from modelyard.engine.opening import Opener
 from modelyard.engine.session import Session
 from modelyard.store import Store
+from modelyard.tasks.usercode import RAISED
 
 RETRY_SECONDS = 2.0
 """How long to wait before the store is tried again."""
@@ -87,7 +88,7 @@ class Claims:
             return self._opener.open(claim.run, claim.lease)
         except FencedError:
             return None
-        except Exception as error:  # noqa: BLE001 - the process boundary of one run: whatever it is, it fails this run
+        except RAISED as error:  # the process boundary of one run: whatever it is, it fails this run
             if is_passing(error) and time.monotonic() - claim.since < self._patience:
                 self._wait(claim)
             else:

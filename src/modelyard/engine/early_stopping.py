@@ -62,10 +62,8 @@ class Judge:
         self._patience.update(metrics[early.metric])
         if self._patience.misses < early.patience:
             return ""
-        return (
-            f"{early.metric} has not improved for {early.patience} evaluations (best {self._patience.best:.6g}): "
-            "ending early"
-        )
+        best = "NaN every time" if self._patience.best is None else f"best {self._patience.best:.6g}"
+        return f"{early.metric} has not improved for {early.patience} evaluations ({best}): ending early"
 
     def be_patient(self) -> None:
         """Wait for an improvement the whole time again."""

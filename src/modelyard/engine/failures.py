@@ -1,6 +1,7 @@
 """Turns an exception into the one reason that a failed run keeps."""
 
 import traceback
+from pathlib import Path
 
 import torch
 
@@ -32,8 +33,18 @@ def reason_for(error: BaseException) -> Reason:
         return Reason(code=ReasonCode.STORAGE_FULL, message=f"{_first_line(error)}; free some space and resume the run")
     if isinstance(error, UserError):
         return Reason(code=ReasonCode.BAD_INPUT, message=str(error))
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return Reason(code=ReasonCode.ERROR, message=f"{_ended(error)}; raise an error instead, or return")
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     return Reason(code=ReasonCode.ERROR, message=f"{type(error).__name__}: {_first_line(error)}{notes}")
+
+
+def _ended(error: BaseException) -> str:
+    """Say where code of the user's own wanted to end the process."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-1:]]
+    where = [*(getattr(error, "__notes__", None) or place), "its code"][0]
+    return f"{where} ended the process by {type(error).__name__}({', '.join(map(repr, error.args))})"
 
 
 def is_passing(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from modelyard.engine.opening import Opener
 from modelyard.engine.residency import Residency
 from modelyard.engine.session import Session
 from modelyard.store import Store
+from modelyard.tasks.usercode import RAISED
 
 LOOK_SECONDS = 1.0
 """Longest time between two looks for requests: one may have rung on another machine, or not at all."""
@@ -107,7 +108,7 @@ class SessionPool:
             work()
         except FencedError:
             session.open = False
-        except Exception as error:  # noqa: BLE001 - the process boundary of one run: whatever it is, it fails this run
+        except RAISED as error:  # the process boundary of one run: whatever it is, it fails this run
             if is_passing(error):
                 self._wait(session, error)
             else:
@@ -118,7 +119,7 @@ class SessionPool:
         if not session.open:
             self._remove(session)
 
-    def _wait(self, session: Session, error: Exception) -> None:
+    def _wait(self, session: Session, error: BaseException) -> None:
         session.block(RETRY_SECONDS, str(error))
         assert session.blocked_since is not None
         if time.monotonic() - session.blocked_since >= self._patience:

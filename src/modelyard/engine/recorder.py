@@ -21,8 +21,8 @@ class Said:
     lines: list[str] = field(default_factory=list)
     artifacts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Name to step and bytes; the newest of a name counts."""
-    evaluations: dict[int, tuple[int, dict[str, float], bytes]] = field(default_factory=dict)
-    """Epoch to step, validation metrics (those that are not finite are left out) and packed scores of the samples."""
+    evaluations: dict[int, tuple[int, dict[str, float | None], bytes]] = field(default_factory=dict)
+    """Epoch to step, validation metrics (None for one that is not finite) and packed scores of the samples."""
 
 
 @dataclass
@@ -51,8 +51,8 @@ class Recorder:
 
     def evaluation(self, epoch: int, step: int, metrics: Mapping[str, float], scores: bytes) -> None:
         """Add what a validation measured, and the packed scores of its samples."""
-        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
-        self._said.evaluations[epoch] = (step, finite, scores)
+        kept = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        self._said.evaluations[epoch] = (step, kept, scores)
 
     @property
     def due(self) -> bool:

@@ -74,7 +74,7 @@ class LeasedWrite:
         if lines:
             logs.append(self._connection, self._run.key, self._lease.attempt, lines, now=clock.now())
 
-    def evaluation(self, epoch: int, *, step: int, metrics: Mapping[str, float], scores: bytes = b"") -> None:
+    def evaluation(self, epoch: int, *, step: int, metrics: Mapping[str, float | None], scores: bytes = b"") -> None:
         """Note what a validation after ``epoch`` epochs measured; done again, it takes the place of the one before.
 
         ``scores`` are those of its samples, packed.

@@ -93,8 +93,11 @@ class Searches:
                 eventfeed.append_all(connection, entries, actor=ACTOR)
         return True
 
-    def evaluations(self, run_id: str) -> dict[int, dict[str, float]]:
-        """Return a run's validation metrics by epoch, in order; empty for a run that does not exist."""
+    def evaluations(self, run_id: str) -> dict[int, dict[str, float | None]]:
+        """Return a run's validation metrics by epoch, in order; None for one that is not finite.
+
+        Empty for a run that does not exist.
+        """
         query = (
             select(evaluations.c.epoch, evaluations.c.metrics)
             .join_from(evaluations, runs)
@@ -217,7 +220,7 @@ class Searches:
 
 
 def put_evaluation(
-    connection: Connection, run_key: int, epoch: int, *, step: int, metrics: Mapping[str, float], scores: bytes
+    connection: Connection, run_key: int, epoch: int, *, step: int, metrics: Mapping[str, float | None], scores: bytes
 ) -> None:
     """Write what a validation measured, inside a write transaction."""
     same = (evaluations.c.run_key == run_key) & (evaluations.c.epoch == epoch)

@@ -140,8 +140,8 @@ def test_what_happened_is_told_with_its_reason(store, make, made, report):
     told = [(one.kind.value, one.run, one.what) for one in report(store.experiments.get(experiment.id)).happenings]
     assert told == [
         ("failed", "sweep-1", "step 100: the loss was nan"),
-        ("tuned", "sweep-2", "step 100: tune learning_rate=0.5"),
-        ("refused", "sweep-2", "tune epochs=11: all is done"),
+        ("tuned", "sweep-2", "step 100: tune learning_rate=0.5, by bob"),
+        ("refused", "sweep-2", "tune epochs=11, by bob: all is done"),
         ("paused", "sweep-2", "step 100: as bob asked"),
         ("cloned", "sweep-4", "by eve"),
         ("deleted", "sweep-3", "by mallory"),

@@ -13,7 +13,7 @@ from modelyard.domain.validation import validate
 from modelyard.scheduler.search.search import Search
 from modelyard.scheduler.search.trial import Trial
 
-Metrics = Mapping[str, float]
+Metrics = Mapping[str, float | None]
 Curve = Callable[[Trial, int], Metrics]
 """A trial and an epoch to the metrics there."""
 

@@ -81,12 +81,22 @@ def test_a_trial_that_ends_early_by_itself_counts_and_frees_its_worker(sweep: Ma
     assert played.search.best is trial
 
 
-def test_a_trial_without_the_metric_is_never_promoted(sweep: Make, play: Play) -> None:
-    def curve(trial: Trial, epoch: int) -> dict[str, float]:
-        return {"val_loss": rate(trial)} if trial.number > 1 else {}
+def test_a_trial_without_the_metric_is_never_promoted_and_nan_is_called_so(sweep: Make, play: Play) -> None:
+    def curve(trial: Trial, epoch: int) -> dict[str, float | None]:
+        odd: list[dict[str, float | None]] = [{}, {"val_mae": 1.0, "val_mse": 2.0}, {"val_loss": None, "val_mae": 1.0}]
+        return odd[trial.number - 1] if trial.number <= len(odd) else {"val_loss": rate(trial)}
 
     played = play(sweep({"scheduler": "asha"}), curve)
-    assert played.search.trials[0].reason == "stopped at epoch 1: it reported no val_loss"
+    assert [trial.reason for trial in played.search.trials[:3]] == [
+        "stopped at epoch 1: it reported no val_loss",
+        "stopped at epoch 1: it reported no val_loss, but val_mae, val_mse",
+        "stopped at epoch 1: val_loss is NaN or infinite",
+    ]
+
+
+def test_a_search_without_any_result_says_what_was_missing(sweep: Make, play: Play) -> None:
+    played = play(sweep({"scheduler": "asha"}), lambda *_: {"val_loss": None})
+    assert played.search.ending.endswith("0 of them trained to their end; none of them reported a finite val_loss")
 
 
 def test_a_trial_that_was_taken_is_left_alone_and_replaced(sweep: Make, play: Play) -> None:

@@ -42,13 +42,18 @@ def test_pasha_stops_where_the_ranking_is_stable(sweep: Make, play: Play) -> Non
     assert sorted(trial.epoch for trial in pasha)[-2:] == [3, 81]
     second = sorted(pasha, key=rate)[1]
     assert second.reason.endswith(
-        "; the ranking no longer changed between the two last rungs, so that only the best one trains to its end"
+        "; the ranking of the 9 at epoch 3 is that at epoch 1, so that only the best one trains to its end"
     )
 
 
 def test_pasha_grows_while_the_ranking_changes(sweep: Make, play: Play) -> None:
-    trials = play(sweep({"scheduler": "pasha", "samples": 27, "concurrency": 27}, epochs=81), crossing).search.trials
-    assert Counter(trial.epoch for trial in trials)[9] > 0
+    played = play(sweep({"scheduler": "pasha", "samples": 27, "concurrency": 27}, epochs=81), crossing)
+    assert Counter(trial.epoch for trial in played.search.trials)[9] > 0
+    further = [one.reason for one in played.of(DecisionKind.PROMOTE) if one.until == 9]
+    assert further
+    why = r"; epoch 9 is open since trial \d+ is \w+ of \d+ at epoch 3, where at epoch 1 trial \d+ was"
+    assert all(re.search(why, reason) for reason in further)
+    assert not any("is open since" in one.reason for one in played.of(DecisionKind.PROMOTE) if one.until == 3)
 
 
 def test_pasha_takes_curves_that_cross_back_for_noise(sweep: Make, play: Play) -> None:

@@ -124,3 +124,13 @@ def test_failed_trials_lose_and_the_search_goes_on(sweep: Make, play: Play) -> N
     all_failed = play(sweep({"scheduler": "asha"}), endings={(number, 1): Ending.FAILED for number in range(1, 10)})
     assert all_failed.search.best is None
     assert all_failed.decisions[-1].trial is None
+
+
+def test_the_best_trial_is_that_with_the_best_value_of_any_epoch(sweep: Callable[..., SweepSpec], play: Any) -> None:
+    def overfits(trial: Trial, epoch: int) -> dict[str, float]:
+        return {"val_loss": 0.1 if (trial.number, epoch) == (2, 1) else 0.2 + trial.number + epoch}
+
+    search = play(sweep({"scheduler": "asha"}), overfits).search
+    assert search.best is not None
+    assert search.best.number == 2
+    assert "the best is trial 2 with val_loss 0.1" in search.ending

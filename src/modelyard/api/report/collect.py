@@ -39,8 +39,8 @@ def collect_report(
     """
     for name in metrics:
         check_metric(name, runs)
-    metric = metrics[0] if metrics else choose_metric(runs)
-    lowest = metric is not None and lower_is_better(metric, runs)
+    metric = metrics[0] if metrics else choose_metric(store, runs)
+    lowest = metric is not None and lower_is_better(store, metric, runs)
     found = {} if metric is None else results(store, runs, metric)
     ordered = ranked(runs, found, lowest=lowest)
     varied = sorted(differing(configs(store, ordered)), key=lambda line: None in line.values)  # what all have first

@@ -10,6 +10,7 @@ from modelyard.domain.events import (
     CheckpointCorrupt,
     ControlAcknowledged,
     ControlRejected,
+    ControlRequested,
     Event,
     EventPayload,
     ExecutionChanged,
@@ -27,6 +28,7 @@ _READ: tuple[type[EventPayload], ...] = (
     CheckpointCorrupt,
     ControlAcknowledged,
     ControlRejected,
+    ControlRequested,
     ExecutionChanged,
     RunCreated,
     RunDeleted,
@@ -50,9 +52,10 @@ def find_happenings(
     ``whole`` are the experiments of which the report has every run: what was deleted from them is told, too.
     """
     names = {run.id: run.name for run in runs}
+    askers = {event.payload.op_id: event.actor for event in events if isinstance(event.payload, ControlRequested)}
     found = []
     for event in events:
-        told = _tell(event.payload, event.actor)
+        told = _tell(event.payload, event.actor, askers)
         mine = event.run_id in names or (isinstance(event.payload, RunDeleted) and event.experiment_id in whole)
         if told is not None and mine:
             kind, what = told
@@ -61,7 +64,7 @@ def find_happenings(
     return tuple(found[-MOST_HAPPENINGS:]), max(0, len(found) - MOST_HAPPENINGS)
 
 
-def _tell(payload: EventPayload, actor: str) -> tuple[Kind, str] | None:
+def _tell(payload: EventPayload, actor: str, askers: Mapping[int, str]) -> tuple[Kind, str] | None:
     """Say what an event means to a reader; None if it is everyday life."""
     if isinstance(payload, RunStateChanged):
         kind = _BY_REASON.get(payload.reason.code) or _BY_STATE.get(payload.after)
@@ -72,15 +75,20 @@ def _tell(payload: EventPayload, actor: str) -> tuple[Kind, str] | None:
         return Kind.DELETED, f"by {actor}"
     if isinstance(payload, CheckpointCorrupt):
         return Kind.CORRUPT, payload.message
-    return _tell_request(payload)
+    return _tell_request(payload, askers)
 
 
-def _tell_request(payload: EventPayload) -> tuple[Kind, str] | None:
+def _tell_request(payload: EventPayload, askers: Mapping[int, str]) -> tuple[Kind, str] | None:
+    """Say what became of a request; ``askers`` are those who made them, by the operation's id."""
     if isinstance(payload, ControlAcknowledged) and isinstance(payload.op, Tune):
-        return Kind.TUNED, f"step {payload.applied_step}: {_asked(payload.op)}"
+        return Kind.TUNED, f"step {payload.applied_step}: {_asked(payload.op)}{_by(payload.op_id, askers)}"
     if isinstance(payload, ControlRejected):
-        return Kind.REFUSED, f"{_asked(payload.op)}: {payload.message}"
+        return Kind.REFUSED, f"{_asked(payload.op)}{_by(payload.op_id, askers)}: {payload.message}"
     return None
+
+
+def _by(op_id: int, askers: Mapping[int, str]) -> str:
+    return f", by {askers[op_id]}" if op_id in askers else ""
 
 
 def _asked(op: ControlOp) -> str:

@@ -14,7 +14,7 @@ from modelyard.api.targets import Target, find_target
 from modelyard.cli.chart import MARKS
 from modelyard.cli.completion import complete_runs, complete_targets
 from modelyard.cli.context import Json, open_home
-from modelyard.cli.output import console, plain, print_json
+from modelyard.cli.output import console, plain, print_json, text
 from modelyard.cli.report import collect_targets, say_written
 from modelyard.cli.runs.compare_tables import below_each_other, beside_each_other
 from modelyard.cli.runs.curves import metric_chart
@@ -64,7 +64,7 @@ def compare(
         runs = list({run.id: run for target in found for run in target.runs}.values())
         if len(runs) < 2:
             raise UserError("name at least two runs to compare, or an experiment that has them")
-        by = check_metric(metric, runs) if metric is not None else choose_metric(runs)
+        by = check_metric(metric, runs) if metric is not None else choose_metric(store, runs)
         comparison = compare_runs(store, runs)
         chart = [] if metric is None or as_json else _chart(store, comparison, metric)
         report = None if html is None else collect_targets(store, found, metrics=[metric] if metric else [])
@@ -75,13 +75,15 @@ def compare(
         return
     out = console()
     grid = beside_each_other(comparison, out.width, by=by, based=base is not None)
+    hidden = ""
     if grid is None:
         below = below_each_other(comparison, out.width, by=by, limit=limit, based=base is not None)
-        out.print(below.grid)
-        if below.hidden:
-            typer.echo(below.hidden)
-    else:
-        out.print(grid)
+        grid, hidden = below.grid, below.hidden
+    out.print(grid)
+    if by is not None:
+        out.print(text(_ranking(comparison, by)))
+    if hidden:
+        typer.echo(hidden)
     if chart:
         typer.echo("\n" + "\n".join(chart))
     if report is not None and html is not None:
@@ -96,6 +98,12 @@ def _chart(store: Store, comparison: Comparison, metric: str) -> list[str]:
     lines = metric_chart(store, known[: len(MARKS)], metric)
     hidden = len(known) - len(MARKS)
     return lines + ([f"the {len(MARKS)} best runs are drawn, {hidden} are not"] if hidden > 0 else [])
+
+
+def _ranking(comparison: Comparison, metric: str) -> str:
+    """Say what "best" means here."""
+    lowest = any(line.name == metric and line.lowest for line in comparison.metrics)
+    return f"the best run has the best {metric} of any epoch ({'less' if lowest else 'more'} is better)"
 
 
 def _document(comparison: Comparison, *, by: str | None, base: Run | None) -> dict[str, Any]:

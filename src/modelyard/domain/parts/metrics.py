@@ -1,5 +1,6 @@
 """Configs of the validation and test metrics. Each builder is registered in ``modelyard.tasks.metrics``."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -124,10 +125,17 @@ def is_reported(metric: str, configs: Sequence[MetricConfig]) -> bool:
     return per_class or name in reported_names(configs)
 
 
-LOWER_IS_BETTER = frozenset({"loss"})
-"""Metric names (without ``val_`` or ``test_``) of which less is better; of all others more is."""
+_ERRORS = frozenset(
+    {"loss", "error", "err", "mae", "mse", "rmse", "rmsle", "mape", "smape", "nll", "perplexity", "ppl", "wer", "cer"}
+    | {"ter", "bpb", "bpc", "brier", "ece", "fid", "kl", "divergence", "distance", "deviation", "regret"}
+)
+"""Words in the names of metrics of which less is better."""
 
 
 def better_mode(metric: str) -> Literal["min", "max"]:
-    """Return whether less or more of ``metric`` (``val_loss``, ``val_accuracy``) is better."""
-    return "min" if metric.split("_", 1)[-1] in LOWER_IS_BETTER else "max"
+    """Return whether less or more of ``metric`` (``val_loss``, ``val_accuracy``) is better, as far as its name tells.
+
+    Less is, where a word of the name means an error: ``val_loss``, ``val_pixel_mae``, ``test_perplexity``. Of every
+    other name more is; where that is wrong, a ``mode`` in the config says so.
+    """
+    return "min" if _ERRORS & set(re.split(r"[^a-z0-9]+|(?<=[a-z])(?=[0-9])", metric.lower())) else "max"

@@ -1,8 +1,8 @@
 """Configs of the optimizers. Each builder is registered in ``modelyard.tasks.optimizers``."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from modelyard.domain.base import Config
 from modelyard.domain.parts._short_form import ShortForm
@@ -99,4 +99,11 @@ class Muon(_Optimizer):
     """Learning rate of the AdamW part, as a multiple of ``learning_rate``."""
 
 
-OptimizerConfig = Annotated[Sgd | Adam | AdamW | RmsProp | Lion | Muon, Field(discriminator="name"), ShortForm]
+def _default_name(value: Any) -> Any:
+    return {"name": AdamW().name, **value} if isinstance(value, dict) and "name" not in value else value
+
+
+OptimizerConfig = Annotated[
+    Sgd | Adam | AdamW | RmsProp | Lion | Muon, Field(discriminator="name"), ShortForm, BeforeValidator(_default_name)
+]
+"""``{learning_rate: 0.1}`` alone is that of the default optimizer."""

@@ -18,6 +18,7 @@ from modelyard.engine.pool import SessionPool
 from modelyard.engine.progress import Unit
 from modelyard.engine.session import Session
 from modelyard.engine.stack import Stack, stack_key
+from modelyard.tasks.usercode import RAISED
 
 OPENING_SHARE = 0.02
 """Opening a stack copies all weights; a turn is at least so long that this takes no larger share of it."""
@@ -122,7 +123,7 @@ class _Turn:
             with ExitStack() as cleanup:
                 try:
                     stack = cleanup.enter_context(Stack(learners))
-                except Exception:  # noqa: BLE001 - there is no room for another copy of all weights
+                except RAISED:  # there is no room for another copy of all weights
                     return False
                 cleanup.enter_context(self._clocks())
                 opened = time.monotonic()
@@ -187,7 +188,7 @@ class _Turn:
         """Compute all gradients; return whether that went well."""
         try:
             stack.backward(steps)
-        except Exception:  # noqa: BLE001 - each member tries by itself: the one that is to blame fails with its reason
+        except RAISED:  # each member tries by itself: the one that is to blame fails with its reason
             return False
         return True
 

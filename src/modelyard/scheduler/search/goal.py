@@ -11,6 +11,9 @@ from modelyard.domain.search import Objective
 WORST = math.inf
 """The loss of a trial that reported none."""
 
+Metrics = Mapping[str, float | None]
+"""Validation metrics by name; None for one that is not finite."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -24,8 +27,8 @@ class Goal:
         """Return the goal that a config names."""
         return cls(objective.metric, objective.mode or better_mode(objective.metric))
 
-    def loss(self, metrics: Mapping[str, float]) -> float:
-        """Return the metric's value so that less is better; ``WORST`` if it is missing."""
+    def loss(self, metrics: Metrics) -> float:
+        """Return the metric's value so that less is better; ``WORST`` if it is missing or not finite."""
         value = metrics.get(self.metric)
         if value is None or not math.isfinite(value):
             return WORST
@@ -34,6 +37,12 @@ class Goal:
     def shown(self, loss: float) -> str:
         """Say a loss as people know it: ``val_accuracy 0.93``."""
         return f"no {self.metric}" if loss == WORST else f"{self.metric} {self.value(loss)}"
+
+    def absence(self, metrics: Metrics) -> str:
+        """Say why there is no loss: ``val_mae is NaN or infinite``."""
+        if self.metric in metrics:
+            return f"{self.metric} is NaN or infinite"
+        return f"it reported no {self.metric}" + (f", but {', '.join(metrics)}" if metrics else "")
 
     def value(self, loss: float) -> str:
         """Say the value alone, with four significant digits."""

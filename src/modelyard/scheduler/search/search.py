@@ -229,9 +229,10 @@ class Search:
         count = sum(trial.status is TrialStatus.COMPLETED for trial in self.trials)
         told = f"the search is over: {why}; {len(self.trials)} trials, {count} of them trained to their end"
         if best is None:
+            told += f"; none of them reported a finite {self._goals[0].metric}"
             return Decision(kind=DecisionKind.END, trial=None, epoch=0, until=0, reason=told)
         if len(self._goals) == 1:
-            told += f"; the best is trial {best.number} with {self._goals[0].shown(best.loss)}"
+            told += f"; the best is trial {best.number} with {self._goals[0].shown(best.best_loss)}"
         else:
             told += "; none of these is worse in all objectives than another: trials " + ", ".join(
                 str(trial.number) for trial in self.front
@@ -240,16 +241,15 @@ class Search:
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the best newest result; of those that trained to their end, if one did."""
-        ranked = [trial for trial in self.trials if trial.loss < WORST]
-        completed = [trial for trial in ranked if trial.status is TrialStatus.COMPLETED]
-        return min(completed or ranked, key=lambda trial: (trial.loss, trial.number), default=None)
+        """The trial that reached the best value, whatever became of it: its best checkpoint is kept."""
+        ranked = [trial for trial in self.trials if trial.best_loss < WORST]
+        return min(ranked, key=lambda trial: (trial.best_loss, trial.number), default=None)
 
     @property
     def front(self) -> list[Trial]:
         """The completed trials that no other one beats in every objective, in order of their numbers."""
         scored = [
-            (trial, tuple(goal.loss(trial.metrics[max(trial.metrics)]) for goal in self._goals))
+            (trial, tuple(goal.loss(trial.newest) for goal in self._goals))
             for trial in self.trials
             if trial.status is TrialStatus.COMPLETED and trial.metrics
         ]

@@ -1,12 +1,11 @@
 """One run of a search, as the search knows it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from modelyard.domain.config import RunSpec
 from modelyard.domain.sample_scores import Scores
-from modelyard.scheduler.search.goal import WORST
+from modelyard.scheduler.search.goal import WORST, Metrics
 
 
 class TrialStatus(StrEnum):
@@ -41,8 +40,8 @@ class Trial:
     status: TrialStatus = TrialStatus.TRAINING
     reason: str = ""
     """Why it trains, waits or ended."""
-    metrics: dict[int, Mapping[str, float]] = field(default_factory=dict)
-    """Validation metrics by epoch."""
+    metrics: dict[int, Metrics] = field(default_factory=dict)
+    """Validation metrics by epoch, oldest first."""
     losses: dict[int, float] = field(default_factory=dict)
     """What is minimised, by epoch, oldest first."""
 
@@ -55,11 +54,21 @@ class Trial:
         return self.spec.training.epochs
 
     @property
+    def newest(self) -> Metrics:
+        """The newest validation metrics."""
+        return self.metrics[max(self.metrics)] if self.metrics else {}
+
+    @property
     def loss(self) -> float:
         """The newest loss; ``WORST`` if it has none, or failed."""
         if self.status is TrialStatus.FAILED or not self.losses:
             return WORST
         return self.losses[max(self.losses)]
+
+    @property
+    def best_loss(self) -> float:
+        """The best loss that it ever had; ``WORST`` if it has none."""
+        return min(self.losses.values(), default=WORST)
 
 
 @dataclass(frozen=True, order=True)

@@ -1,9 +1,9 @@
 """``python -m modelyard.tasks.custom.check_main``: looks at a user's code in a process of its own, before it trains.
 
 Reads JSON objects from standard input, one a line: ``{"spec": <RunSpec>, "source": <text of the file>}``, and writes
-one JSON line to standard output for each: ``{"opened": {"train": n, "val": n, "test": n}}``, or
-``{"error": {"kind": <class of the error>, "message": ...}}``. Ends after the first error with its exit code, else with
-0. What the code prints goes to standard error.
+one JSON line to standard output for each: ``{"opened": {"train": n, "val": n, "test": n, "metrics": [<name>, ...]}}``,
+where the metrics are what a validation reports, or ``{"error": {"kind": <class of the error>, "message": ...}}``. Ends
+after the first error with its exit code, else with 0. What the code prints goes to standard error.
 """
 
 import json
@@ -22,7 +22,7 @@ from modelyard.tasks.base import Saved, SplitName, Task, TaskData
 from modelyard.tasks.custom.data import seed_generators
 from modelyard.tasks.custom.task import CustomTask
 from modelyard.tasks.trainer.opening import open_trainer
-from modelyard.tasks.usercode import explained, noted
+from modelyard.tasks.usercode import RAISED, explained, noted
 
 _SAMPLES = 2
 """Samples of the batch that is tried; batch norm needs two."""
@@ -42,8 +42,10 @@ class Checker:
         self._task: Task = CustomTask(NoBlobs())
         self._data: dict[str, TaskData] = {}
 
-    def check(self, spec: RunSpec, saved: Saved) -> dict[str, int]:
-        """Open the data and do a step and an evaluation of a few samples; return the size of each split.
+    def check(self, spec: RunSpec, saved: Saved) -> dict[str, Any]:
+        """Open the data and do a step and an evaluation of a few samples.
+
+        Returns the size of each split, and the names of the ``metrics`` as far as they are known.
 
         Raises ``ConfigError`` or ``DataError`` for what would stop the run.
         """
@@ -52,12 +54,12 @@ class Checker:
             if spec.trainer is not None:
                 return check_trainer(spec.trainer, saved, seed=spec.seed)
             data = self._open(spec, saved)
-            self._try(spec, data, saved)
+            metrics = self._try(spec, data, saved)
         except ModelyardError:
             raise
-        except Exception as error:
+        except RAISED as error:
             raise ConfigError(explained(error, spec.user_code)) from error
-        return {split.value: data.size(split) for split in SplitName}
+        return {**{split.value: data.size(split) for split in SplitName}, "metrics": metrics}
 
     def _open(self, spec: RunSpec, saved: Saved) -> TaskData:
         key = self._task.data_key(spec, saved)
@@ -65,7 +67,7 @@ class Checker:
             self._data[key] = self._task.open_data(spec, saved)
         return self._data[key]
 
-    def _try(self, spec: RunSpec, data: TaskData, saved: Saved) -> None:
+    def _try(self, spec: RunSpec, data: TaskData, saved: Saved) -> list[str]:
         seed_generators(spec.seed)
         problem = self._task.build(spec, data, saved)
         samples = np.arange(min(_SAMPLES, data.size(SplitName.TRAIN)), dtype=np.int64)
@@ -76,17 +78,20 @@ class Checker:
             raise ConfigError(f"{_name(spec.user_code)}: the loss does not depend on any weight of the model")
         problem.start_evaluation()
         problem.evaluate(problem.model.eval(), batch)
-        problem.finish_evaluation()
+        measured, _ = problem.finish_evaluation()
+        return [f"val_{name}" for name in ("loss", *measured)]
 
 
 def check_trainer(config: TrainerFunction, saved: Saved, *, seed: int) -> dict[str, int]:
-    """Make the trainer and compute the loss of its first batch; return the sizes of its data."""
+    """Make the trainer, its optimizer and the loss of its first batch; return the sizes of its data."""
     assert saved is not None
     seed_generators(seed)
     trainer = open_trainer(config, saved["source"])
     with noted(config, f"the trainer of {config.function}(), for its first batch"):
         batch = next(iter(trainer.get_train_dataloader()))
         trainer.compute_loss(trainer.model, trainer._prepare_inputs(batch))
+    with noted(config, f"the trainer of {config.function}(), for its optimizer and schedule"):
+        trainer.create_optimizer_and_scheduler(num_training_steps=max(1, trainer.args.max_steps))
     evaluated = trainer.eval_dataset
     return {"train": len(trainer.train_dataset), "val": len(evaluated) if hasattr(evaluated, "__len__") else 0}
 

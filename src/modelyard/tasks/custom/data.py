@@ -16,7 +16,7 @@ from modelyard.domain.parts.usercode import Custom
 from modelyard.tasks.base import Batch, SplitName
 from modelyard.tasks.custom.contract import SIGNATURES
 from modelyard.tasks.nested import Nested, leaves, map_tensors
-from modelyard.tasks.usercode import explained, noted
+from modelyard.tasks.usercode import RAISED, explained, noted
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -100,7 +100,7 @@ class CustomData:
                 nested = self._splits[split].batch(samples)
         except MemoryError:
             raise
-        except Exception as error:
+        except RAISED as error:
             raise DataError(f"{explained(error, self._config)} (samples {_few(samples)})") from error
         return Batch(inputs=nested, targets=(), samples=torch.from_numpy(samples))
 

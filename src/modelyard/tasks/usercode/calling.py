@@ -11,6 +11,9 @@ from typing import Any
 from modelyard.domain.errors import ConfigError
 from modelyard.domain.parts.usercode import UserCode
 
+RAISED = (Exception, SystemExit, KeyboardInterrupt)
+"""What user code may raise: ``sys.exit`` in it is a mistake of one run, and must not end the process of others."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
@@ -70,7 +73,7 @@ def noted(config: UserCode, what: object) -> Iterator[None]:
     """Add to an exception where in the user's file it came from, and what was called there."""
     try:
         yield
-    except Exception as error:
+    except RAISED as error:
         error.add_note(f"{where_it_failed(error, config.file)}, in {what}")
         raise
 

@@ -11,7 +11,7 @@ from modelyard.domain.errors import ConfigError, NotFoundError
 from modelyard.domain.parts.usercode import UserCode
 from modelyard.domain.ports import BlobStore
 from modelyard.domain.validation import nearest
-from modelyard.tasks.usercode.calling import where_it_failed
+from modelyard.tasks.usercode.calling import RAISED, where_it_failed
 
 
 def read_code(config: UserCode, blobs: BlobStore) -> str:
@@ -47,14 +47,14 @@ def _load(source: str, file: str) -> ModuleType:
     before = set(sys.modules)
     try:
         exec(compile(source, file, "exec"), vars(module))  # noqa: S102 - running the user's own code is the task
-    except Exception as error:
+    except RAISED as error:
         del sys.modules[name]
         raise ConfigError(f"{where_it_failed(error, file)}: {_problem(error)}") from error
     _refuse_neighbours(file, set(sys.modules) - before)
     return module
 
 
-def _problem(error: Exception) -> str:
+def _problem(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"not valid Python: {error.msg}"
     problem = f"{type(error).__name__}: {error}"

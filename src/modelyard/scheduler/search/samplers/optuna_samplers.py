@@ -149,7 +149,7 @@ class _ToldSampler(_OptunaSampler):
         asked = self._open.pop(trial.number, None)
         if asked is None:
             return
-        last = trial.metrics[max(trial.metrics)] if trial.metrics else {}
+        last = trial.newest
         losses = [goal.loss(last) for goal in self._goals]
         with _quiet():
             if trial.status is TrialStatus.COMPLETED and WORST not in losses:

@@ -12,7 +12,7 @@ _SHARES = {2: "half", 3: "third", 4: "quarter", 5: "fifth"}
 
 
 @dataclass
-class _Rung:
+class Rung:
     """What is known at one epoch."""
 
     epoch: int
@@ -27,11 +27,13 @@ class Halving:
 
     def __init__(self, epochs: Sequence[int], *, reduction: int, goal: Goal) -> None:
         """``epochs``: of the rungs; at the last one a run is at its end."""
-        self.rungs = [_Rung(epoch) for epoch in epochs]
+        self.rungs = [Rung(epoch) for epoch in epochs]
         self.highest = len(epochs) - 1
         """The last rung that trials may be promoted to."""
         self._reduction = reduction
         self._goal = goal
+        self._absences: dict[int, str] = {}
+        """Trial to why it has no loss."""
 
     def report(self, trial: Trial) -> int | None:
         """Rank a trial at the rung that it was to reach; return the rung's index. One that left is not ranked."""
@@ -40,6 +42,8 @@ class Halving:
         index = next(index for index, rung in enumerate(self.rungs) if rung.epoch >= trial.until)
         rung = self.rungs[index]
         insort(rung.ranking, (trial.loss, trial.number))
+        if trial.loss == WORST:
+            self._absences[trial.number] = self._goal.absence(trial.newest)
         if trial.status is TrialStatus.WAITING:
             rung.waiting[trial.number] = trial.loss
         return index
@@ -90,11 +94,11 @@ class Halving:
         standing = f"{self._goal.shown(loss)} is {self._place(rung, loss, trial)} at epoch {rung.epoch}"
         return GoOn(trial, until, f"goes on to epoch {until}: {standing}, {why}")
 
-    def _why_not(self, rung: _Rung, trial: int, why: str) -> str:
+    def _why_not(self, rung: Rung, trial: int, why: str) -> str:
         loss = next(loss for loss, number in rung.ranking if number == trial)
         stopped = f"stopped at epoch {rung.epoch}: "
         if loss == WORST:
-            return f"{stopped}it reported {self._goal.shown(loss)}"
+            return f"{stopped}{self._absences[trial]}"
         standing = f"{stopped}{self._goal.shown(loss)} is {self._place(rung, loss, trial)} there"
         count = len(rung.ranking) // self._reduction
         if count == 0:
@@ -105,7 +109,7 @@ class Halving:
         return f"{standing}; the best {self._share} goes on ({self._goal.limit(limit)})"
 
     @staticmethod
-    def _place(rung: _Rung, loss: float, trial: int) -> str:
+    def _place(rung: Rung, loss: float, trial: int) -> str:
         return f"{ordinal(bisect_left(rung.ranking, (loss, trial)) + 1)} of {len(rung.ranking)}"
 
     @property

@@ -75,7 +75,7 @@ class MedianScheduler:
         until = min(epoch + self._config.interval, trial.most)
         best = min(trial.losses.values(), default=WORST)
         if best == WORST:
-            return Drop(trial.number, f"stopped at epoch {epoch}: it reported {self._goal.shown(best)}")
+            return Drop(trial.number, f"stopped at epoch {epoch}: {self._goal.absence(trial.newest)}")
         curves = [curve for number, curve in self._curves.items() if number != trial.number]
         averages = [average for curve in curves if (average := curve.at(epoch)) is not None]
         count = len(averages)

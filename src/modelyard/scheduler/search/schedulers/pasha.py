@@ -1,6 +1,7 @@
 """PASHA: ASHA with a last rung that grows while the ranking is not stable. Bohdal et al., 2023 (arXiv 2207.06940)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -8,10 +9,10 @@ import numpy as np
 from modelyard.domain.schedulers import Pasha, rungs
 from modelyard.scheduler.search.goal import WORST, Goal
 from modelyard.scheduler.search.schedulers._base import Verdict
-from modelyard.scheduler.search.schedulers.halving import Halving
+from modelyard.scheduler.search.schedulers.halving import Halving, Rung, ordinal
 from modelyard.scheduler.search.trial import Trial, TrialStatus
 
-_STABLE = "the ranking no longer changed between the two last rungs, so that only the best one trains to its end"
+_ONE = "so that only the best one trains to its end"
 
 
 class PashaScheduler:
@@ -24,6 +25,9 @@ class PashaScheduler:
         self._bracket.highest = 1
         self._percentile = config.noise_percentile
         self._curves: dict[int, Mapping[int, float]] = {}
+        self._opened: dict[int, str] = {}
+        """Epoch of a rung to why trials may go there."""
+        self._noise_at_top = 0.0
 
     def begin(self, trial: int) -> int:
         """Train to the first rung."""
@@ -36,8 +40,9 @@ class PashaScheduler:
             self._curves[trial.number] = trial.losses
         reached = self._bracket.report(trial)
         grows = self._bracket.highest < len(self._bracket.rungs) - 1
-        if reached == self._bracket.highest and grows and not self._is_stable():
+        if reached == self._bracket.highest and grows and (change := self._change()):
             self._bracket.highest += 1
+            self._opened[self._bracket.rungs[self._bracket.highest].epoch] = change
 
     def leave(self, trial: int) -> None:
         """Forget it."""
@@ -46,21 +51,42 @@ class PashaScheduler:
     def decide(self, *, last: bool = False) -> Verdict | None:
         """Promote what can be; at the end, one trial trains to its end, and the others are dropped."""
         promoted = self._bracket.promote()
-        return self._bracket.end(_STABLE) if promoted is None and last else promoted
+        if promoted is not None and promoted.until in self._opened:
+            opened = f"epoch {promoted.until} is open since {self._opened[promoted.until]}"
+            return replace(promoted, reason=f"{promoted.reason}; {opened}")
+        return self._bracket.end(self._why_no_further()) if promoted is None and last else promoted
 
-    def _is_stable(self) -> bool:
-        """Whether those at the last rung are ranked as at the rung before, up to noise."""
-        top = self._bracket.rungs[self._bracket.highest].ranking
-        below = self._bracket.rungs[self._bracket.highest - 1].ranking
+    def _why_no_further(self) -> str:
+        """Say why those that were good enough to go on beyond the last rung did not."""
+        top, below = self._top
+        if len(top.ranking) < 2:
+            return f"too few came to epoch {top.epoch} to see the ranking change, {_ONE}"
+        noise = f" (differences up to {self._noise_at_top:.4g} are noise)" if self._noise_at_top else ""
+        same = f"the ranking of the {len(top.ranking)} at epoch {top.epoch} is that at epoch {below.epoch}"
+        return f"{same}{noise}, {_ONE}"
+
+    @property
+    def _top(self) -> tuple[Rung, Rung]:
+        """The last rung that is open, and the one before."""
+        return self._bracket.rungs[self._bracket.highest], self._bracket.rungs[self._bracket.highest - 1]
+
+    def _change(self) -> str:
+        """Say how those at the last rung are ranked otherwise than at the rung before, beyond noise; nothing if not."""
+        at_top, at_below = self._top
+        top, below = at_top.ranking, at_below.ranking
         there = {trial for _, trial in top}
         lower = [(loss, trial) for loss, trial in below if trial in there]
-        noise = self._noise(sorted(there))
+        noise = self._noise_at_top = self._noise(sorted(there))
         before = {trial: loss for loss, trial in lower}
         # At each place of the new ranking there is a trial that was, before, as good as the one at that place.
-        return all(
-            trial == other or (trial in before and abs(before[trial] - loss) <= noise)
-            for (_, trial), (loss, other) in zip(top, lower, strict=False)
-        )
+        for place, ((_, trial), (loss, other)) in enumerate(zip(top, lower, strict=False), start=1):
+            if trial != other and not (trial in before and abs(before[trial] - loss) <= noise):
+                beyond = f", beyond noise of {noise:.4g}" if noise else ""
+                return (
+                    f"trial {trial} is {ordinal(place)} of {len(top)} at epoch {at_top.epoch}, "
+                    f"where at epoch {at_below.epoch} trial {other} was{beyond}"
+                )
+        return ""
 
     def _noise(self, trials: Sequence[int]) -> float:
         """Return which difference of losses counts as noise: that of trials whose curves cross and cross back."""

@@ -76,9 +76,8 @@ class PopulationScheduler:
         worst = [trial for trial in worst if trial not in best]
         for place, trial in enumerate(ranked, start=1):
             if trial in worst:
-                standing = f"{self._goal.shown(trial.loss)} is {ordinal(place)} of {count} there"
-                reason = f"stopped at epoch {trial.epoch}: {standing}, and the worst are replaced by copies of the best"
-                yield Drop(trial.number, reason)
+                reason = f"stopped at epoch {trial.epoch}: {self._standing(trial, place, count)} there"
+                yield Drop(trial.number, f"{reason}, and the worst are replaced by copies of the best")
         if sound:
             for trial in worst:
                 yield self._fork(best, f"in place of trial {trial.number}")
@@ -87,8 +86,13 @@ class PopulationScheduler:
         for place, trial in enumerate(ranked, start=1):
             if trial not in worst:
                 until = self._until(trial)
-                standing = f"{self._goal.shown(trial.loss)} is {ordinal(place)} of {count} at epoch {trial.epoch}"
-                yield GoOn(trial.number, until, f"goes on to epoch {until}: {standing}")
+                standing = self._standing(trial, place, count)
+                yield GoOn(trial.number, until, f"goes on to epoch {until}: {standing} at epoch {trial.epoch}")
+
+    def _standing(self, trial: Trial, place: int, count: int) -> str:
+        known = trial.loss < WORST
+        result = self._goal.shown(trial.loss) if known else f"{self._goal.absence(trial.newest)}, which"
+        return f"{result} is {ordinal(place)} of {count}"
 
     def _fork(self, best: Sequence[Trial], instead: str) -> Fork:
         self._forks += 1
