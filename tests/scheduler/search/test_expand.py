@@ -225,11 +225,6 @@ def test_another_search_seed_gives_other_runs() -> None:
             "search.runs.1: run 2 (seed=-1): seed: must be greater than or equal to 0 (got -1)",
         ),
         (
-            {"method": "list", "runs": [{"optimizer": {"learning_rate": 1}}]},
-            "search.runs.0: run 1 (optimizer={'learning_rate': 1}): optimizer: the key 'name' is missing; "
-            "it is one of sgd, adam, adamw, rmsprop, lion, muon",
-        ),
-        (
             {"method": "list", "runs": [{"metrics.0.k": 3}]},
             "search.runs.0: run 1: metrics.0.k: metrics is a list, so give the whole list",
         ),
@@ -285,6 +280,15 @@ def test_another_search_seed_gives_other_runs() -> None:
 )
 def test_a_mistake_is_named_with_its_place_and_what_to_do(search: dict[str, Any], expected: str) -> None:
     assert problem_of(**search).startswith(expected)
+
+
+def test_a_part_that_does_not_say_its_kind_is_of_the_kind_of_the_base_run() -> None:
+    search = {"method": "list", "runs": [{"optimizer": {"learning_rate": 0.1}}, {"optimizer.learning_rate": 0.2}]}
+    run = {"optimizer": {"name": "sgd", "momentum": 0.5}}
+    whole, field = (spec.optimizer for spec in expand(SweepSpec.model_validate({"run": run, "search": search})))
+    assert isinstance(whole, Sgd)
+    assert isinstance(field, Sgd)
+    assert (whole.momentum, field.momentum) == (Sgd().momentum, 0.5), "all of a whole part is new"
 
 
 def test_one_bad_value_is_told_once_with_the_first_run_that_has_it() -> None:

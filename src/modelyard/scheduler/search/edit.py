@@ -62,13 +62,21 @@ def _assign(config: ConfigClass, part: Data, names: Sequence[str], value: Json, 
     name, rest = names[0], names[1:]
     if name not in config.model_fields:
         raise ConfigError(f"{path}: {_lacks(config, name, path)}")
-    if not rest:
-        return {**part, name: value}
     child = _child(config, part, name)
+    if not rest:
+        return {**part, name: _of_the_same_kind(config, name, child, value)}
     below = _assign_below(
         configs(config.model_fields[name].annotation), child if isinstance(child, Mapping) else {}, rest, value, path
     )
     return {**part, name: below}
+
+
+def _of_the_same_kind(config: ConfigClass, name: str, before: Any, value: Json) -> Json:
+    """Return a new part; one that does not say its kind, as ``{learning_rate: 0.1}``, is of the kind that was there."""
+    tag = tag_field(configs(config.model_fields[name].annotation))
+    if tag is None or not isinstance(value, dict) or tag in value or not isinstance(before, Mapping):
+        return value
+    return {tag: before[tag], **value} if tag in before else value
 
 
 def _assign_below(
