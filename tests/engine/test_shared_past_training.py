@@ -9,14 +9,14 @@ import torch
 from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Stop
 from modelyard.engine.checkpoint_files import CheckpointFiles
-from modelyard.scheduler.shared_past import shared_steps
 from modelyard.store import Store
+from modelyard.tasks.shared_past import shared_steps
 
 STEPS_PER_EPOCH = 4
 PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
     "epochs": ({"epochs": 2}, {"epochs": 4}, 8),
     "measured": ({"evaluate_every": 2, "log_every": 1}, {"eval_batch_size": 3, "log_every": 3}, 16),
-    "stopping": ({}, {"early_stopping": {"patience": 2}}, 8),
+    "stopping": ({}, {"early_stopping": {"patience": 9}}, 16),
     "schedule": ({"schedule": {"name": "step", "every": 0.5}}, {"schedule": {"name": "step", "every": 0.25}}, 4),
 }
 

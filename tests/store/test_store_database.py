@@ -100,12 +100,13 @@ def test_a_home_of_the_first_schema_keeps_what_it_has(home, sweep):
             connection.execute(text("DROP INDEX ix_runs_trial"))
             connection.execute(text("ALTER TABLE experiments DROP COLUMN last_trial"))
             added = ["notice", "structure", "execution", "stack_size", "stack_gain"]
-            for column in [*added, "trial", "until_epoch", "forked", "scored"]:
+            added += ["trial", "until_epoch", "forked", "scored"]
+            for column in [*added, "past", "follows", "fork_step", "shared_steps", "shared_with"]:
                 connection.execute(text(f"ALTER TABLE runs DROP COLUMN {column}"))
             connection.execute(text("ALTER TABLE workers DROP COLUMN agent_id"))
             connection.execute(text(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '0001'"))
     with open_store(home) as store:
-        assert store.runs.get(run.id) == replace(run, structure="")
+        assert store.runs.get(run.id) == replace(run, structure="", past="")
 
 
 def test_a_killed_migration_is_done_again(home):

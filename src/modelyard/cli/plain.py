@@ -5,7 +5,7 @@ from typing import IO
 
 from modelyard.api.progress import RunRow, Snapshot
 from modelyard.cli.output import duration, number
-from modelyard.domain.events import Event, ExecutionChanged, RunStateChanged
+from modelyard.domain.events import Event, ExecutionChanged, PastShared, RunStateChanged
 from modelyard.domain.plan import Plan
 from modelyard.domain.run import Run
 
@@ -38,6 +38,8 @@ class PlainView:
             changed = rows.get(event.run_id or "")
             if changed is not None and isinstance(event.payload, RunStateChanged):
                 self.say(f"{changed.run.name}: {event.payload.after.value} ({event.payload.reason.message})")
+            if changed is not None and isinstance(event.payload, PastShared):
+                self.say(f"{changed.run.name}: first {event.payload.steps:,} steps shared with {event.payload.name}")
             if changed is not None and isinstance(event.payload, ExecutionChanged):
                 self._tell_execution(changed.run, event.payload)
 

@@ -12,6 +12,7 @@ from modelyard.api.datacheck import Samples, check_runs, check_search
 from modelyard.api.estimating import SweepEstimate, Wanted, estimate_sweep
 from modelyard.api.planning import SweepPlan, plan_sweep
 from modelyard.api.searchview import describe_search
+from modelyard.api.sharing import shared_in_sweep
 from modelyard.api.snapshot import texts_of
 from modelyard.api.sweepfile import expand_at
 from modelyard.api.training import Resources
@@ -67,13 +68,23 @@ def plan(
         costs = [seconds for seconds in estimate.run_seconds if seconds is not None]
         if len(costs) == len(specs):
             planned = plan_sweep(spec, specs, resources, costs=costs)
+    sharing = None
+    if samples is not None and not spec.search.decides:
+        sharing = shared_in_sweep(planned.specs, samples)
     varied = _varied(planned.specs)
     if as_json:
-        print_json(_document(planned, varied, estimate))
+        print_json(_document(planned, varied, estimate) | {"sharing": plain(sharing)})
         return
     _print_processes(planned)
+    if sharing is not None and sharing.shared:
+        typer.echo(
+            f"shared: {sharing.shared:,} of all {sharing.steps:,} steps are trained by one run for others that begin "
+            "alike, unless it is paused, tuned or ends before they part"
+        )
     if estimate is not None:
         print_estimate(estimate, name=spec.name, cores=planned.cores)
+        if sharing is not None and sharing.shared:
+            typer.echo("  note: that is every run from its start; steps that are shared cost nothing")
         if spec.search.decides:
             typer.echo("  note: that is these runs, each to its end; the search ends some early, or adds others")
     elif not no_probe:

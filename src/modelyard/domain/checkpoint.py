@@ -43,6 +43,7 @@ class Checkpoint:
     id: str
     run_id: str
     attempt: int
+    """0 for what was taken over from a run with the same past."""
     step: int
     epoch: int
     files: Mapping[str, BlobRef]

@@ -71,6 +71,16 @@ class ExecutionChanged(Config):
     reason: str
 
 
+class PastShared(Config):
+    """A run goes on from what another one trained and measured: the first ``steps`` of both are the same."""
+
+    type: Literal["run.past_shared"] = "run.past_shared"
+    run_id: str
+    """The other one."""
+    name: str
+    steps: int
+
+
 class SearchDecided(Config):
     """A search decided about one of its trials."""
 
@@ -147,6 +157,7 @@ EventPayload = Annotated[
     | RunStateChanged
     | AttemptStarted
     | ExecutionChanged
+    | PastShared
     | SearchDecided
     | RunDeleted
     | ControlRequested

@@ -106,7 +106,7 @@ class Run:
     state: RunState
     reason: Reason
     notice: str
-    """What a run in training waits for (space on the disk), or an empty string."""
+    """What a run waits for (space on the disk, the run that trains its first steps), or an empty string."""
     spec_json: str
     """The config snapshot, as canonical JSON. It never changes; ``spec`` parses it."""
     spec_hash: str
@@ -132,6 +132,12 @@ class Run:
     """Where it pauses by itself for the search to decide; None trains to its end."""
     scored: bool
     """Whether its validations keep the score of each sample."""
+    past: str
+    """Equal for runs that may begin with the same steps."""
+    shared_steps: int
+    """How many of its first steps another run trained, which were taken over with all that was measured."""
+    shared_with: str
+    """The name of that run."""
     priority: int
     attempt: int
     """Number of the newest attempt; 0 before the first claim."""

@@ -50,8 +50,11 @@ class Claims:
         """How many claimed runs are not open yet."""
         return len(self._waiting)
 
-    def take(self, *, isolated: bool, structures: Sequence[str]) -> bool:
-        """Claim one run, to be opened, of the first of ``structures`` that has one; return whether there was any."""
+    def take(self, *, isolated: bool, structures: Sequence[str], idle: bool) -> bool:
+        """Claim one run, to be opened, of the first of ``structures`` that has one; return whether there was any.
+
+        ``idle``: whether this process has no other run.
+        """
         now = time.monotonic()
         if now < self._claim_after:
             return False
@@ -62,6 +65,7 @@ class Claims:
                 experiment_id=self._experiment_id,
                 isolated=isolated,
                 structures=structures,
+                idle=idle,
             )
         except Exception as error:
             if not is_passing(error):
@@ -70,6 +74,15 @@ class Claims:
             return False
         self._waiting += [_Claim(run, lease, since=now, retry_at=now) for run, lease in claimed]
         return bool(claimed)
+
+    def expected(self) -> bool:
+        """Whether a run is queued that waits for another one, and so may come here later."""
+        try:
+            return self._store.leases.awaited(experiment_id=self._experiment_id)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            return False
 
     def open_due(self) -> list[Session]:
         """Open the claimed runs that are due; return the new sessions."""

@@ -1,7 +1,7 @@
 """Watches one validation metric: is it the best so far, and has it stopped improving?"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -54,13 +54,29 @@ class Judge:
         """Take the metrics of a validation; return whether it is the best so far."""
         return self._best.update(metrics[self._metric])
 
+    @property
+    def watched(self) -> str | None:
+        """The metric of early stopping."""
+        return None if self._early is None else self._early.metric
+
     def why_stop(self, metrics: Mapping[str, float]) -> str:
         """Take the metrics of a validation; return why the run has to end early, or nothing."""
-        early = self._early
-        if early is None or self._patience is None:
+        if self._early is None or self._patience is None:
             return ""
-        self._patience.update(metrics[early.metric])
-        if self._patience.misses < early.patience:
+        self._patience.update(metrics[self._early.metric])
+        return self._why()
+
+    def review(self, values: Sequence[float]) -> str:
+        """Start over with the values of ``watched`` at every validation so far; return why the run has to end early."""
+        if self._patience is not None:
+            self._patience.best, self._patience.misses = None, 0
+            for value in values:
+                self._patience.update(value)
+        return self._why()
+
+    def _why(self) -> str:
+        early = self._early
+        if early is None or self._patience is None or self._patience.misses < early.patience:
             return ""
         best = "NaN every time" if self._patience.best is None else f"best {self._patience.best:.6g}"
         return f"{early.metric} has not improved for {early.patience} evaluations ({best}): ending early"
@@ -75,7 +91,7 @@ class Judge:
         return {"best": self._best.state(), "patience": None if self._patience is None else self._patience.state()}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``state`` returned."""
+        """Take over what ``state`` returned, also of a run without early stopping: ``review`` does the rest."""
         self._best.load(state["best"])
-        if self._patience is not None:
+        if self._patience is not None and state["patience"] is not None:
             self._patience.load(state["patience"])

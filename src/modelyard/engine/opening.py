@@ -18,6 +18,7 @@ from modelyard.engine.features import SharedFeatures
 from modelyard.engine.feed import Feed
 from modelyard.engine.keeper import Keeper
 from modelyard.engine.learner import Learner
+from modelyard.engine.past import find_forks, take_over
 from modelyard.engine.session import Session
 from modelyard.store import Store
 from modelyard.tasks.base import Saved, ScoresSamples, SplitName, Task, TaskData
@@ -64,7 +65,9 @@ class Opener:
         if run.scored:
             _keep_scores(learner)
         session = Session(store=self._store, run=run, lease=lease, keeper=keeper, execution=self._placing.execution)
-        if loaded is not None:
+        if checkpoint is not None and loaded is not None and checkpoint.attempt == 0:
+            take_over(self._store, run, session, keeper, loaded)
+        elif loaded is not None:
             session.load_state(keeper.restore(loaded))
         elif run.warm_start is not None:
             source = self._files.load(self._store.checkpoints.get(run.warm_start))
@@ -76,6 +79,7 @@ class Opener:
         notes += self._features.give(
             learner, lambda key, features: self._feed(key, features, learner.plan, learner.device)
         )
+        session.forks = find_forks(self._store, run, session)
         with self._store.write(lease) as write:
             write.lines([*notes, _where_it_starts(run, learner)])
             write.begin(
@@ -87,6 +91,7 @@ class Opener:
                 reason=self._placing.reason,
             )
             write.progress(step=learner.progress.step, epoch=learner.progress.epoch, total_steps=learner.total_steps)
+            write.lead(session.forks.followers)
         return session
 
     def _open_learner(self, spec: RunSpec, saved: Saved, device: torch.device) -> Learner:

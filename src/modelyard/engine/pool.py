@@ -75,8 +75,14 @@ class SessionPool:
         """Whether this process owns any run."""
         return bool(self.sessions) or self._claims.waiting > 0
 
+    @property
+    def expects(self) -> bool:
+        """Whether a run is queued that waits for another process's."""
+        return self._claims.expected()
+
     def _take(self, *, isolated: bool) -> bool:
-        if self.stopping.is_set() or not self._claims.take(isolated=isolated, structures=self._structures()):
+        wanted = self._structures()
+        if self.stopping.is_set() or not self._claims.take(isolated=isolated, structures=wanted, idle=not self.busy):
             return False
         self._open_due()
         return True

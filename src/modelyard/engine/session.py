@@ -12,6 +12,7 @@ from modelyard.domain.events import ExecutionChanged
 from modelyard.domain.plan import Execution
 from modelyard.domain.run import Lease, Reason, ReasonCode, Run, RunState
 from modelyard.engine.early_stopping import Judge
+from modelyard.engine.forks import Forks
 from modelyard.engine.keeper import Keeper
 from modelyard.engine.learner import StepDone
 from modelyard.engine.progress import Unit
@@ -52,7 +53,9 @@ class Session:
         config = run.spec.training
         self._config = config
         self.learner.progress.until_epoch = run.until_epoch
-        self._judge = Judge(config)
+        self.judge = Judge(config)
+        self.forks = Forks()
+        """The runs that go on from what this one has done."""
         self._metrics: dict[str, float] = {}
         self._applied_op = 0
         self._replay = TuneReplay([], after=0)
@@ -123,6 +126,7 @@ class Session:
         self._samples += done.samples
         self.recorder.points(self.learner.progress.step, done.logged)
         self._measure(done.learning_rate)
+        self.forks.stepped(self.learner.progress.step)
         self._write_if_due(Unit.TRAIN)
 
     def _write_if_due(self, unit: Unit) -> None:
@@ -173,11 +177,16 @@ class Session:
         self.recorder.evaluation(progress.epoch, progress.step, values, scores)
         if progress.validates_by_config:  # one for the search alone must not change what the run comes to
             self._metrics.update(values)
-            if self._judge.is_best(self._metrics):
+            if self.judge.is_best(self._metrics):
                 self._keeper.remember_best(self._metrics)
-            if why := self._judge.why_stop(self._metrics):
-                progress.stopped_early = True
-                self.recorder.line(why)
+            if why := self.judge.why_stop(self._metrics):
+                self.end_early(why)
+            self.forks.validated(self._metrics, ends=bool(why))
+
+    def end_early(self, why: str) -> None:
+        """Train no further."""
+        self.learner.progress.stopped_early = True
+        self.recorder.line(why)
 
     def _record_evaluation(self, values: dict[str, float], prefix: str, artifacts: Any) -> None:
         progress = self.learner.progress
@@ -217,6 +226,7 @@ class Session:
             self._keeper.not_recorded()
             raise
         self._keeper.recorded()
+        self.forks.due.clear()
         self._save_failed = False
         self.proven = True
         self._saved_at = time.monotonic()
@@ -298,6 +308,8 @@ class Session:
                     write.execution(execution, news=is_news(execution, self._execution))
                 for draft in drafts:
                     write.checkpoint(draft, keep=self._config.checkpoint.keep)
+                if drafts:
+                    write.hand_over(self.forks.due)
                 if op is not None:
                     write.acknowledge(op.id, applied_step=progress.step)
                 if to is not None and reason is not None:
@@ -349,7 +361,7 @@ class Session:
         if record.op.epochs is not None:
             self._abandon_evaluation()
             if self.learner.progress.stopped_early:
-                self._judge.be_patient()
+                self.judge.be_patient()
         self.learner.tune(record.op)
         self._applied_op = record.id
         values = record.op.model_dump(exclude={"kind"}, exclude_none=True)
@@ -368,14 +380,16 @@ class Session:
         config = self._config.checkpoint
         if self._evaluation is not None:
             return False
+        if self.forks.due:
+            return True
         by_steps = config.every_steps and unit is Unit.TRAIN and self.learner.progress.step % config.every_steps == 0
         return bool(by_steps) or time.monotonic() - self._saved_at >= config.every_seconds
 
     def _state(self) -> dict[str, Any]:
-        return {"metrics": self._metrics, **self._judge.state(), "applied_op": self._applied_op}
+        return {"metrics": self._metrics, **self.judge.state(), "applied_op": self._applied_op}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what a checkpoint kept of the session."""
         self._metrics = dict(state["metrics"])
-        self._judge.load(state)
+        self.judge.load(state)
         self._applied_op = state["applied_op"]

@@ -67,14 +67,17 @@ def work(
     idle_seconds: float = IDLE_SECONDS,
     before_turn: Callable[[], object] = lambda: None,
 ) -> None:
-    """Train until there has been nothing to do for ``idle_seconds`` or the pool is stopping; then release every run."""
+    """Train until there has been nothing to do for ``idle_seconds`` or the pool is stopping; then release every run.
+
+    What waits for a run of another process will be something to do.
+    """
     idle_since = time.monotonic()
     while not pool.stopping.is_set():
         pool.fill()
         before_turn()
         if _turn(pool, executor):
             idle_since = time.monotonic()
-        elif time.monotonic() - idle_since > idle_seconds:
+        elif time.monotonic() - idle_since > idle_seconds and not pool.expects:
             return
         else:
             pool.stopping.wait(0.1)

@@ -1,5 +1,6 @@
 """How everything is kept: tables, events, metrics, logs and blobs."""
 
+from modelyard.store.following import Follower
 from modelyard.store.home import Home
 from modelyard.store.lease_observer import HEARTBEAT_SECONDS, LeaseObserver
 from modelyard.store.leased_write import LeasedWrite
@@ -8,6 +9,7 @@ from modelyard.store.store import Store, home_folder, open_store
 
 __all__ = [
     "HEARTBEAT_SECONDS",
+    "Follower",
     "Home",
     "LeaseObserver",
     "LeasedWrite",

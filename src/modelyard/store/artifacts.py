@@ -51,3 +51,10 @@ def put(connection: Connection, run_key: int, name: str, blob: BlobRef, *, step:
     key = connection.execute(insert(artifacts).values(row).returning(artifacts.c.key)).scalar_one()
     blob_refs.add(connection, OWNER_KIND, key, [blob], run_key=run_key)
     pins.release(connection, [blob.digest])
+
+
+def copy(connection: Connection, source: int, target: int, *, step: int) -> None:
+    """Record all artifacts of one run up to ``step`` for another, which has none."""
+    done = (artifacts.c.run_key == source) & (artifacts.c.step <= step)
+    for row in connection.execute(select(artifacts).where(done)).all():
+        put(connection, target, row.name, BlobRef(digest=row.digest, size=row.size), step=row.step)

@@ -116,6 +116,22 @@ def borrow(connection: Connection, run_key: int, checkpoint: Checkpoint) -> None
     _insert(connection, row, checkpoint.files.values())
 
 
+def copy(connection: Connection, source: int, run: Current, *, step: int) -> None:
+    """Give ``run``, which has none, the last and the best checkpoint of another run as its own, of attempt 0."""
+    wanted = _saved_by(source) & (checkpoints.c.last | checkpoints.c.best) & (checkpoints.c.step <= step)
+    for found in connection.execute(select(checkpoints).where(wanted).order_by(checkpoints.c.key)).all():
+        row = {**found._mapping, "id": new_id(), "run_key": run.key, "run_id": run.id, "attempt": 0}
+        del row["key"]
+        _insert(connection, row, _load_files(found.files).values())
+
+
+def drop_all(connection: Connection, run_key: int) -> None:
+    """Forget what a run saved."""
+    same = _saved_by(run_key)
+    blob_refs.drop(connection, OWNER_KIND, connection.execute(select(checkpoints.c.key).where(same)).scalars().all())
+    connection.execute(delete(checkpoints).where(same))
+
+
 def mark_corrupt(connection: Connection, run: Current, checkpoint_id: str) -> None:
     """Mark every record of a checkpoint; the tag ``last`` goes to the newest sound one of the run."""
     same = checkpoints.c.id == checkpoint_id
@@ -171,6 +187,10 @@ def _dump_files(files: Mapping[str, BlobRef]) -> str:
     return json.dumps({name: [blob.digest, blob.size] for name, blob in files.items()})
 
 
+def _load_files(text: str) -> dict[str, BlobRef]:
+    return {name: BlobRef(digest=digest, size=size) for name, (digest, size) in json.loads(text).items()}
+
+
 def _to_checkpoint(row: Mapping[str, Any]) -> Checkpoint:
     created_at: datetime = row["created_at"]
     return Checkpoint(
@@ -179,7 +199,7 @@ def _to_checkpoint(row: Mapping[str, Any]) -> Checkpoint:
         attempt=row["attempt"],
         step=row["step"],
         epoch=row["epoch"],
-        files={name: BlobRef(digest=digest, size=size) for name, (digest, size) in json.loads(row["files"]).items()},
+        files=_load_files(row["files"]),
         metrics=json.loads(row["metrics"]),
         tags=frozenset(tag for tag in CheckpointTag if row[tag.value]),
         resumable=row["resumable"],

@@ -12,6 +12,7 @@ from modelyard.domain.base import canonical_json
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import NotFoundError, UserError
 from modelyard.domain.events import ExperimentCreated, ExperimentDeleted, RunCreated
+from modelyard.domain.past import past_key
 from modelyard.domain.run import Experiment, Reason, ReasonCode, RunState
 from modelyard.domain.structure import structure_hash
 from modelyard.store import clock, code_refs, eventfeed
@@ -71,7 +72,7 @@ class Experiments:
                 for number, spec in enumerate(specs, start=1)
             ]
             for number, until_epoch in enumerate(until_epochs or ()):
-                rows[number] |= {"trial": number + 1, "until_epoch": until_epoch, "scored": scored}
+                rows[number] |= {"trial": number + 1, "until_epoch": until_epoch, "scored": scored, "past": ""}
             connection.execute(insert(runs), rows)
             code_refs.record(connection, self._home, specs, rows)
             eventfeed.append_all(connection, [created_event(row, experiment_id) for row in rows], actor=actor)
@@ -156,7 +157,10 @@ def new_run(
         "spec": spec_json,
         "spec_hash": spec_hash,
         "structure": structure_hash(spec),
+        "past": past_key(spec),
     }
+    if values.get("trial") is not None or values.get("warm_start") is not None:
+        row["past"] = ""  # a search decides about its runs one by one; a warm start begins elsewhere
     return row | values
 
 

@@ -1,7 +1,7 @@
 """What the owner of a run writes about it: one transaction that starts with the check that it still is the owner."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,8 +13,20 @@ from modelyard.domain.errors import FencedError, NotFoundError
 from modelyard.domain.events import AttemptStarted, CheckpointCorrupt, CheckpointSaved, EventPayload, ExecutionChanged
 from modelyard.domain.ports import Point
 from modelyard.domain.run import Lease, Reason, ReasonCode, RunState
-from modelyard.store import artifacts, checkpoints, clock, eventfeed, logs, metrics, operations, searches
+from modelyard.store import (
+    artifacts,
+    checkpoints,
+    clock,
+    eventfeed,
+    following,
+    handing_over,
+    logs,
+    metrics,
+    operations,
+    searches,
+)
 from modelyard.store.database import Database
+from modelyard.store.following import Follower
 from modelyard.store.lifecycle import change_state
 from modelyard.store.run_rows import Current, current
 from modelyard.store.schema import attempts, runs
@@ -57,6 +69,10 @@ class LeasedWrite:
                 reason=reason,
             )
         )
+
+    def lead(self, followers: Sequence[Follower]) -> None:
+        """Let queued runs wait for this one, to go on from its checkpoints; see ``following``."""
+        following.lead(self._connection, self._run, followers)
 
     def execution(self, changed: ExecutionChanged, *, news: bool) -> None:
         """Note how the run trains from now on; ``news`` are told as an event."""
@@ -104,6 +120,11 @@ class LeasedWrite:
             )
         )
         return saved
+
+    def hand_over(self, run_ids: Collection[str]) -> None:
+        """Let those of these runs that wait for this one go on from its last checkpoint, which is of this step."""
+        if run_ids:
+            handing_over.hand_over(self._connection, self._run, run_ids, actor=self._actor)
 
     def corrupt(self, checkpoint_id: str, *, digest: str, message: str) -> None:
         """Mark a checkpoint as corrupt, so that nobody uses it again."""

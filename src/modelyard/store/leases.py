@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, inser
 
 from modelyard.domain.errors import FencedError
 from modelyard.domain.run import WHEN_LEASE_LOST, Lease, Reason, ReasonCode, Run, RunState
-from modelyard.store import checkpoints, clock, logs
+from modelyard.store import checkpoints, clock, following, logs
 from modelyard.store.database import Database
 from modelyard.store.lease_observer import LeaseObserver
 from modelyard.store.lifecycle import change_state
@@ -76,16 +76,21 @@ class Leases:
         experiment_id: str | None = None,
         isolated: bool = False,
         structures: Sequence[str] = (),
+        idle: bool = False,
     ) -> list[tuple[Run, Lease]]:
         """Take up to ``limit`` queued runs, highest priority first, then oldest; each gets a new attempt and token.
 
         Among those of the highest priority, runs of the first of ``structures`` come first, and so on.
 
         ``isolated`` takes those, and only those, that lost their process ``ISOLATE_AFTER`` times in a row.
+        A run that waits for another one, which trains its first steps, is left alone, unless the worker is ``idle`` and
+        would be faster. One that waits no more is left to idle workers for a moment.
         Raises ``FencedError`` if the worker is not registered (any more).
         """
         crashed = runs.c.crashes >= ISOLATE_AFTER if isolated else runs.c.crashes < ISOLATE_AFTER
-        condition = (runs.c.state == RunState.QUEUED) & crashed
+        free = ~following.waits()
+        free = free | following.has_slow_leader() if idle else free & ~following.is_fresh()
+        condition = (runs.c.state == RunState.QUEUED) & crashed & free
         if experiment_id is not None:
             condition &= experiments.c.id == experiment_id
         if limit < 1 or not self._any(condition):
@@ -99,6 +104,13 @@ class Leases:
             leases = [_claim(connection, run, worker_id) for run in queued]
             claimed = {run.id: run for run in fetch(connection, runs.c.key.in_([run.key for run in queued]))}
         return [(claimed[lease.run_id], lease) for lease in leases]
+
+    def awaited(self, *, experiment_id: str | None = None) -> bool:
+        """Whether a run is queued that waits for another one."""
+        condition = (runs.c.state == RunState.QUEUED) & following.waits()
+        if experiment_id is not None:
+            condition &= experiments.c.id == experiment_id
+        return self._any(condition)
 
     def heartbeat(self, worker_id: str) -> None:
         """Show that the worker is alive. Raises ``FencedError`` if it was reaped: its runs belong to others now."""

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, update
 from modelyard.domain.control import ControlOp, Pause, Resume, Save, SetPriority, Stop, Tune
 from modelyard.domain.errors import ConflictError
 from modelyard.domain.run import Reason, ReasonCode, RunState
-from modelyard.store import clock, operations
+from modelyard.store import clock, following, operations
 from modelyard.store.lifecycle import change_state
 from modelyard.store.run_rows import Current
 from modelyard.store.schema import runs
@@ -77,6 +77,9 @@ def _tune(connection: Connection, run: Current, op: Tune, *, actor: str) -> int:
             f"run {run.name} has done {run.epoch} epochs already, so it cannot have {op.epochs}; to end it now: "
             f"modelyard stop {run.name}"
         )
+    # Its steps are not those of others any more.
+    following.release(connection, run)
+    following.leave(connection, run)
     return operations.open_op(connection, run, op, actor=actor)
 
 
@@ -84,6 +87,7 @@ def _set_priority(connection: Connection, run: Current, op: SetPriority, *, acto
     op_id = operations.open_op(connection, run, op, actor=actor)
     values = {"priority": op.priority, "updated_at": clock.now()}
     connection.execute(update(runs).where(runs.c.key == run.key).values(**values))
+    following.overtake(connection, run)
     operations.acknowledge(connection, run, op_id, applied_step=run.step, actor=actor)
     return op_id
 

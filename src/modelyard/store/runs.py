@@ -1,6 +1,6 @@
 """Runs: read, cloned, asked for things, and deleted."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -9,7 +9,7 @@ from modelyard.domain.config import RunSpec
 from modelyard.domain.control import ControlOp, ControlRecord
 from modelyard.domain.errors import ConflictError, NotFoundError, UserError
 from modelyard.domain.run import Reason, ReasonCode, Run, RunState
-from modelyard.store import checkpoints, code_refs, eventfeed, requests
+from modelyard.store import checkpoints, code_refs, eventfeed, following, requests
 from modelyard.store.controls import op_record
 from modelyard.store.database import Database
 from modelyard.store.deletion import delete_runs
@@ -80,6 +80,14 @@ class Runs:
         query = select(runs.c.id, runs.c.priority).where(runs.c.id.in_(run_ids))
         with self._database.read() as connection:
             return {row.id: row.priority for row in connection.execute(query)}
+
+    def may_follow(self, leader: Run) -> Sequence[Run]:
+        """Return the queued runs that may go on from what ``leader`` trains. One query."""
+        if not leader.past:
+            return []
+        key = select(experiments.c.key).where(experiments.c.id == leader.experiment_id).scalar_subquery()
+        with self._database.read() as connection:
+            return fetch(connection, following.may_follow(leader.past, leader.spec_hash, key))
 
     def clone(
         self,

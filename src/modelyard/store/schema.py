@@ -120,6 +120,11 @@ runs = Table(
     Column("until_epoch", Integer),  # where it pauses by itself, for the search to decide about it
     Column("forked", Boolean, nullable=False, server_default=false()),  # goes on from warm_start with all its state
     Column("scored", Boolean, nullable=False, server_default=false()),  # keeps the score of each validation sample
+    Column("past", Text, nullable=False, server_default=""),  # equal where runs may begin with the same steps
+    Column("follows", Text),  # id of the run that trains its first steps, while it waits for that
+    Column("fork_step", BigInteger),  # how many those are at the most
+    Column("shared_steps", BigInteger, nullable=False, server_default="0"),  # first steps that another run trained
+    Column("shared_with", Text, nullable=False, server_default=""),  # that run's name
     UniqueConstraint("project", "name"),
     Index("ix_runs_trial", "experiment_key", "trial", unique=True),
     Index("ix_runs_queue", "state", "priority", "key"),

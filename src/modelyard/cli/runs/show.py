@@ -84,6 +84,8 @@ def _facts(run: Run) -> Any:
         ("ended", local_time(run.ended_at)),
         ("took", duration(took)),
     ]
+    if run.shared_steps:
+        facts.append(("past", f"first {run.shared_steps:,} steps shared with {run.shared_with}"))
     if run.parent_id:
         facts.append(("parent", run.parent_id))
     if run.warm_start:

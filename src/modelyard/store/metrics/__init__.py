@@ -1,7 +1,7 @@
 """Metric series: a hot tail, sealed chunks, and a pyramid for charts (see ``sealing`` for how they hang together)."""
 
-from modelyard.store.metrics.appending import append, rewind, seal
+from modelyard.store.metrics.appending import append, copy, rewind, seal
 from modelyard.store.metrics.reading import Metrics
 from modelyard.store.metrics.series import ChartSeries, Extreme, Series
 
-__all__ = ["ChartSeries", "Extreme", "Metrics", "Series", "append", "rewind", "seal"]
+__all__ = ["ChartSeries", "Extreme", "Metrics", "Series", "append", "copy", "rewind", "seal"]

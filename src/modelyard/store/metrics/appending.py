@@ -1,13 +1,16 @@
 """Taking in new points: the hot path of the store."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
+import numpy as np
 from sqlalchemy import Connection, update
 
 from modelyard.domain.ports import Point
 from modelyard.store.metrics import rows, sealing
 from modelyard.store.metrics.columns import Columns, columns
+from modelyard.store.metrics.effective import effective
 from modelyard.store.metrics.state import SeriesState, create, load, store
 from modelyard.store.schema import runs
 
@@ -17,9 +20,25 @@ def append(connection: Connection, run_key: int, attempt: int, points: Sequence[
 
     Times are kept to the millisecond. Any step (int64) and any value are welcome, in any order.
     """
-    if not points:
-        return
-    batches = _by_name(points, attempt)
+    if points:
+        _append(connection, run_key, attempt, _by_name(points, attempt))
+
+
+def copy(connection: Connection, source: int, target: int, *, leave_out: Collection[str]) -> None:
+    """Give a run that has no points all those of another that count, as of attempt 0; inside a write transaction."""
+    starts = rows.start_steps(connection, [source])[source]
+    batches = {}
+    for name, state in load(connection, source).items():
+        if name not in leave_out:
+            points = rows.read_all(connection, state)
+            points = points.take(effective(points.steps, points.attempts, starts))
+            if len(points):
+                batches[name] = replace(points, attempts=np.zeros(len(points), np.int32))
+    if batches:
+        _append(connection, target, 0, batches)
+
+
+def _append(connection: Connection, run_key: int, attempt: int, batches: Mapping[str, Columns]) -> None:
     states = load(connection, run_key)
     missing = [name for name in batches if name not in states]
     if missing:

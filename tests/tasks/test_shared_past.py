@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelyard.domain.config import RunSpec
-from modelyard.scheduler.shared_past import shared_steps
+from modelyard.domain.past import past_key
 from modelyard.tasks.schedules import factor
+from modelyard.tasks.shared_past import fork_step, shared_steps
 
 PER_EPOCH = 7
 
@@ -39,6 +40,10 @@ SPECS = st.builds(
     st.sampled_from([["accuracy"], ["accuracy", "f1_macro"]]),
     st.sampled_from([0.1, 0.1, 0.01]),
 )
+
+
+def fork(one: RunSpec, other: RunSpec) -> int:
+    return fork_step(one, other, steps_per_epoch=PER_EPOCH) if past_key(one) == past_key(other) else 0
 
 
 def shared(one: RunSpec, other: RunSpec) -> int:
@@ -96,13 +101,43 @@ def test_schedules_are_compared_by_their_values() -> None:
     assert shared(spec(schedule="constant"), spec(schedule={"name": "step", "every": 1.0})) == 6 * PER_EPOCH
 
 
-def test_early_stopping_counts_from_when_it_may_end_a_run() -> None:
-    assert shared(spec(), stopping(3)) == 3 * PER_EPOCH
-    assert shared(spec(), stopping(2, evaluate_every=2)) == 4 * PER_EPOCH
-    assert shared(stopping(4), stopping(3)) == 3 * PER_EPOCH
-    assert shared(stopping(2), stopping(2)) == 6 * PER_EPOCH
-    assert shared(stopping(2), stopping(2, eval_batch_size=3)) == 2 * PER_EPOCH  # rounds the metric otherwise
-    assert shared(spec(), stopping(9)) == 6 * PER_EPOCH
+def test_early_stopping_changes_no_step_that_is_taken() -> None:
+    assert shared(spec(), stopping(3)) == 6 * PER_EPOCH
+    assert shared(stopping(4), stopping(3, evaluate_every=2)) == 6 * PER_EPOCH
+
+
+def test_a_fork_is_worth_an_epoch_and_before_the_last_step_of_the_shorter_run() -> None:
+    assert fork(spec(training={"epochs": 2}), spec()) == 2 * PER_EPOCH - 1
+    assert fork(spec(), stopping(3)) == 6 * PER_EPOCH - 1
+    assert fork(spec(), spec(schedule={"name": "step", "every": 0.5})) == 3 * PER_EPOCH
+    assert fork(spec(), spec(schedule={"name": "step", "every": 0.1})) == 0
+    assert fork(spec(schedule="cosine"), spec(schedule="cosine", training={"epochs": 5})) == 0
+
+
+def test_runs_with_equal_configs_never_fork() -> None:
+    assert fork(spec(), spec()) == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"metrics": ["accuracy"]},
+        {"training": {"log_every": 3}},
+        {"training": {"evaluate_every": 2}},
+        {"training": {"checkpoint": {"keep": 3}}},
+        {"schedule": "cosine"},
+    ],
+)
+def test_another_beginning_or_other_measures_are_another_past(changes: dict[str, Any]) -> None:
+    assert past_key(spec()) != past_key(spec(**changes))
+
+
+@given(SPECS, SPECS)
+def test_what_forks_shares_all_of_it(one: RunSpec, other: RunSpec) -> None:
+    steps = fork(one, other)
+    assert steps == fork(other, one)
+    assert steps <= shared(one, other)
 
 
 @given(SPECS, SPECS, SPECS)
