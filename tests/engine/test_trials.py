@@ -122,7 +122,7 @@ def test_all_parts_of_a_trial_count() -> None:
 
 def test_steps_are_measured_until_there_are_enough_and_the_first_half_does_not_count() -> None:
     short, long, longer = StepTimes(), StepTimes(), StepTimes()
-    for times, seconds, count in ((short, 0.001, 200), (long, 0.1, 10), (longer, 60.0, 4)):
+    for times, seconds, count in ((short, 0.001, 100), (long, 0.1, 10), (longer, 60.0, 4)):
         for number in range(count):
             assert not times.full
             times.add(99e-6 if number < 2 else seconds)

@@ -20,7 +20,7 @@ class Executor(Protocol):
 
 
 ENOUGH_STEPS = 10
-ENOUGH_SECONDS = 0.2
+ENOUGH_SECONDS = 0.1
 """Steps are measured until there are so many and they took so long: the first hundred of small ones are slower."""
 FEW_STEPS = 4
 MANY_SECONDS = 5.0
