@@ -39,7 +39,7 @@ fmt: setup ## format the code and mend what ruff can
 	$(VENV)/bin/ruff format
 	$(VENV)/bin/ruff check --fix
 
-bench: setup ## run every benchmark and print its table
+bench: setup ## run every benchmark and print its table: two hours, on a machine that does nothing else
 	@for script in bench/[a-z]*.py; do $(PY) $$script || exit 1; done
 
 docs: setup ## write the generated pages anew and build the site into site/

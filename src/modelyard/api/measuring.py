@@ -4,7 +4,7 @@ import importlib.util
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from modelyard.agent.devices import DeviceInfo
@@ -102,7 +102,7 @@ class Measurer:
         if known.facts is None:
             return None
         sizes = (known.facts.train_samples, known.facts.val_samples, known.facts.test_samples)
-        if samples is not None and sizes != astuple(samples):
+        if samples is not None and sizes != (samples.train, samples.val, samples.test):
             known.notes.append("what was measured does not count: the data had another number of samples")
             return None
         ways = self._ways(together, known.facts)
