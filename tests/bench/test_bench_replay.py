@@ -1,22 +1,14 @@
 """What a replayed search came to, in logical time."""
 
-import importlib.util
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 
 
 @pytest.fixture(scope="module")
-def logical() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("_logical", Path(__file__).parents[2] / "bench" / "_logical.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def logical(bench_module: Callable[[str], ModuleType]) -> ModuleType:
+    return bench_module("_logical")
 
 
 CURVES = [[3.0, 1.0], [2.0, 1.5], [4.0, 0.5]]

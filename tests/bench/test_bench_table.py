@@ -1,7 +1,6 @@
 """The numbers that a benchmark prints are the ones that it measured."""
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -9,14 +8,8 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def table() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("_table", Path(__file__).parents[2] / "bench" / "_table.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def table(bench_module: Callable[[str], ModuleType]) -> ModuleType:
+    return bench_module("_table")
 
 
 def test_a_spread_is_the_median_with_both_ends(table: ModuleType) -> None:

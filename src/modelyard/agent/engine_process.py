@@ -4,11 +4,9 @@ import signal
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
-from modelyard.agent.child import command
 from modelyard.agent.devices import missing_module_error
-from modelyard.agent.warm_engines import WarmEngines, engine_environment
+from modelyard.agent.warm_engines import WarmEngines, start_engine
 from modelyard.domain.errors import ModelyardError
 from modelyard.domain.plan import Group
 from modelyard.store.home import translated_os_errors
@@ -117,17 +115,5 @@ class EngineCommand:
                 taken = warm.take(arguments, threads=group.threads, database_url=self.database_url, log=log)
                 if taken is not None:
                     return EngineProcess(taken, log)
-            environment = engine_environment(group.threads, self.database_url)
-            return EngineProcess(_spawn(arguments, environment, output), log)
-
-
-def _spawn(arguments: list[str], environment: dict[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
-    # In a session of its own: Ctrl-C in the terminal is for the agent alone, which decides what it means.
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [*command("modelyard.engine.worker"), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        start_new_session=True,
-    )
+            started = start_engine(arguments, threads=group.threads, database_url=self.database_url, output=output)
+            return EngineProcess(started, log)

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from modelyard.agent.child import command
 from modelyard.agent.child_environment import child_environment
@@ -17,13 +17,24 @@ WAITS = "--waits"
 """What starts a worker that reads its arguments from the first line of its standard input."""
 
 
-def engine_environment(threads: int, database_url: str | None) -> dict[str, str]:
-    """Return the environment of an engine process."""
-    return {
+def start_engine(
+    arguments: Sequence[str], *, threads: int, database_url: str | None, output: IO[bytes] | int
+) -> subprocess.Popen[bytes]:
+    """Start an engine process that computes in so many threads; all that it says goes to ``output``."""
+    environment = {
         **child_environment(database_url),
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": str(threads),  # no pool of idle threads beside those that train
     }
+    # In a session of its own: Ctrl-C in the terminal is for the agent alone, which decides what it means.
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [*command("modelyard.engine.worker"), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,
+    )
 
 
 class WarmEngines:
@@ -37,7 +48,8 @@ class WarmEngines:
         if may_have_accelerator():
             return  # what there is takes as long to find out
         for group in make_plan(specs, cores=cores(), devices=(), wishes=wishes).groups:
-            self._waiting.append((group.threads, _spawn(group.threads)))
+            process = start_engine([WAITS], threads=group.threads, database_url=None, output=subprocess.DEVNULL)
+            self._waiting.append((group.threads, process))
 
     def take(
         self, arguments: Sequence[str], *, threads: int, database_url: str | None, log: Path
@@ -73,15 +85,3 @@ def _begin(process: subprocess.Popen[bytes], arguments: Sequence[str], database_
         process.communicate()
         return False
     return True
-
-
-def _spawn(threads: int) -> subprocess.Popen[bytes]:
-    # In a session of its own, as every engine: Ctrl-C in the terminal is for the agent alone.
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [*command("modelyard.engine.worker"), WAITS],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=engine_environment(threads, None),
-        start_new_session=True,
-    )

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from modelyard.api.results import Result, is_judged, lower_is_better, metric_names, results
+from modelyard.api.results import Result, is_judged, lower_is_better, metric_names, results, search_goals
 from modelyard.api.tuned import tuned_fields
 from modelyard.domain.query import Value, flatten
 from modelyard.domain.run import Run
@@ -52,10 +52,13 @@ def compare(store: Store, runs: Sequence[Run]) -> Comparison:
 
     The number of queries grows with the metrics, not with the runs.
     """
+    goals = search_goals(store, runs)
     return Comparison(
         runs=tuple(runs),
         config=differing(configs(store, runs)),
-        metrics=tuple(_metric_line(store, name, runs) for name in metric_names(runs)),
+        metrics=tuple(
+            _metric_line(store, name, runs, lower_is_better(name, runs, goals)) for name in metric_names(runs)
+        ),
     )
 
 
@@ -72,9 +75,8 @@ def differing(found: Sequence[Mapping[str, Value]]) -> tuple[Line, ...]:
     return tuple(line for line in lines if any(value != line.values[0] for value in line.values))
 
 
-def _metric_line(store: Store, name: str, runs: Sequence[Run]) -> MetricLine:
-    lowest = lower_is_better(store, name, runs)
-    reached = results(store, runs, name)
+def _metric_line(store: Store, name: str, runs: Sequence[Run], lowest: bool) -> MetricLine:
+    reached = results(store, runs, name, lowest=lowest)
     values = tuple(run.summary.get(name) for run in runs)
     known = [(value, index) for index, value in enumerate(values) if value is not None and value == value]  # noqa: PLR0124
     best = None

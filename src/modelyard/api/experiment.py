@@ -12,7 +12,7 @@ from modelyard.api.export import Format, choose_format, export_metrics
 from modelyard.api.notebook import NotebookView, in_notebook
 from modelyard.api.operations import DEFAULT_TIMEOUT, Outcome, request, settle
 from modelyard.api.report import Report, collect_report, report_html, write_report
-from modelyard.api.results import check_metric, lower_is_better, ranked, results
+from modelyard.api.results import check_metric, lower_is_better, ranked, results, search_goals
 from modelyard.api.run import Run
 from modelyard.api.selection import select_runs
 from modelyard.api.sweepfile import expand_at, read_sweep, sweep_from_mapping
@@ -107,8 +107,9 @@ class Experiment:
         """
         settle(self._store)
         runs = self._store.runs.list(experiment_id=self.id)
-        found = results(self._store, runs, check_metric(metric, runs))
-        first = ranked(runs, found, lowest=lower_is_better(self._store, metric, runs))[0]
+        lowest = lower_is_better(check_metric(metric, runs), runs, search_goals(self._store, runs))
+        found = results(self._store, runs, metric, lowest=lowest)
+        first = ranked(runs, found, lowest=lowest)[0]
         if first.id not in found or found[first.id].best is None:
             raise UserError(f"no run of {self.name} has a value of {metric!r} that is better than others")
         return Run(first.id, store=self._store)

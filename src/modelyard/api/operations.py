@@ -8,7 +8,17 @@ from enum import StrEnum
 from modelyard.agent.presence import unknown_holders
 from modelyard.api.search import end_search
 from modelyard.api.targets import Target, find_target
-from modelyard.domain.control import ControlOp, ControlRecord, OpStatus, Pause, Resume, SetPriority, Stop, Tune
+from modelyard.domain.control import (
+    ControlOp,
+    ControlRecord,
+    OpStatus,
+    Pause,
+    Resume,
+    SetPriority,
+    Stop,
+    Tune,
+    changes_of,
+)
 from modelyard.domain.errors import ConflictError, NotFoundError
 from modelyard.domain.run import ACTIVE, ReasonCode, Run, RunState
 from modelyard.store import LeaseObserver, Store
@@ -201,6 +211,5 @@ def _said(record: ControlRecord) -> str:
     if isinstance(record.op, SetPriority):
         return f"priority {record.op.priority}"
     if isinstance(record.op, Tune):
-        changes = record.op.model_dump(exclude_none=True, exclude={"kind"})
-        return ", ".join(f"{name} {value:g}" for name, value in changes.items()) + at
+        return ", ".join(f"{name} {value:g}" for name, value in changes_of(record.op).items()) + at
     return {"pause": "paused", "stop": "stopped", "resume": "queued", "save": "saved"}[record.op.kind] + at

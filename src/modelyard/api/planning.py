@@ -7,7 +7,7 @@ from modelyard.agent.devices import DeviceInfo, accelerators, cores
 from modelyard.api.training import Resources
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.plan import Plan
-from modelyard.scheduler.planner import Wishes, make_plan
+from modelyard.scheduler.planner import make_plan
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ def plan_sweep(
 
     Raises ``UserError`` for resources that make no sense.
     """
-    wishes = Wishes(execution=resources.execution, processes=resources.processes, slots=resources.slots)
     devices = accelerators()
-    plan = make_plan(specs, cores=cores(), devices=[device.name for device in devices], wishes=wishes, costs=costs)
+    plan = make_plan(
+        specs, cores=cores(), devices=[device.name for device in devices], wishes=resources.wishes(), costs=costs
+    )
     return SweepPlan(sweep, tuple(specs), plan, cores(), devices)

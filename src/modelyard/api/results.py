@@ -32,12 +32,14 @@ class Result:
     best_epoch: int | None
 
 
-def results(store: Store, runs: Sequence[Run], metric: str) -> dict[str, Result]:
-    """Return by run id what each run reached; runs without the metric are left out. A fixed number of queries."""
+def results(store: Store, runs: Sequence[Run], metric: str, *, lowest: bool) -> dict[str, Result]:
+    """Return by run id what each run reached; runs without the metric are left out. A fixed number of queries.
+
+    ``lowest``: whether less is better, see ``lower_is_better``.
+    """
     ids = [run.id for run in runs]
     epochs = epochs_of(store, runs)
     ends = store.metrics.chart(ids, metric, buckets=1)
-    lowest = lower_is_better(store, metric, runs)
     bests = store.metrics.extremes(ids, metric, lowest=lowest) if is_judged(metric) else {}
     found = {}
     for run in runs:
@@ -84,9 +86,8 @@ def is_judged(metric: str) -> bool:
     return metric.startswith(_JUDGED)
 
 
-def lower_is_better(store: Store, metric: str, runs: Sequence[Run]) -> bool:
-    """Whether less of the metric is better: as the search of the runs says, or a mode in a config, or else its name."""
-    goals = search_goals(store, runs)
+def lower_is_better(metric: str, runs: Sequence[Run], goals: Mapping[str, str]) -> bool:
+    """Whether less of the metric is better: as ``search_goals`` say, or a mode in a config, or else its name."""
     if metric in goals:
         return goals[metric] == "min"
     for run in runs:
@@ -108,19 +109,20 @@ def metric_names(runs: Sequence[Run]) -> list[str]:
 
 
 def search_goals(store: Store, runs: Sequence[Run]) -> dict[str, str]:
-    """Return what the searches that made the runs go by, each with ``min`` or ``max``. One query."""
+    """Return what the searches that made the runs go by, each with ``min`` or ``max``. One query, if there are any."""
     ids = {run.experiment_id for run in runs if run.trial is not None}
+    if not ids:
+        return {}
     sweeps = [SweepSpec.model_validate_json(one.sweep_json) for one in store.experiments.list() if one.id in ids]
     goals = [goal for sweep in sweeps if sweep.search.decides for goal in sweep.search.goals]
     return {goal.metric: goal.mode or better_mode(goal.metric) for goal in goals}
 
 
-def choose_metric(store: Store, runs: Sequence[Run]) -> str | None:
-    """Return what to judge runs by, of what one of them has: what their search goes by, else the first metric of their
-    configs, else a loss, else None."""
+def choose_metric(runs: Sequence[Run], goals: Mapping[str, str]) -> str | None:
+    """Return what to judge runs by, of what one of them has: the first of ``search_goals``, else the first metric of
+    their configs, else a loss, else None."""
     known = set(metric_names(runs))
-    configured = list(search_goals(store, runs))
-    configured += [f"val_{name}" for run in runs for name in _configured(run)]
+    configured = [*goals, *(f"val_{name}" for run in runs for name in _configured(run))]
     return next((name for name in (*configured, "val_loss", "train_loss") if name in known), None)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from modelyard.domain.control import Stop
+from modelyard.domain.control import Stop, worded
 from modelyard.domain.events import (
     ControlRejected,
     ControlRequested,
@@ -97,9 +97,7 @@ def _steps(
 def _tell(payload: EventPayload, actor: str, names: Mapping[str | None, str]) -> tuple[str, str, str] | None:
     """Return kind, reason and actor of what was not a decision; None for what only carries one out."""
     if isinstance(payload, ControlRequested) and not (isinstance(payload.op, Stop) and payload.op.reason is not None):
-        values = payload.op.model_dump(exclude={"kind"}, exclude_none=True)
-        asked = " ".join([payload.op.kind, *(f"{name}={value}" for name, value in values.items())])
-        return payload.op.kind, f"{actor} asked to {asked}", actor
+        return payload.op.kind, f"{actor} asked to {worded(payload.op)}", actor
     if isinstance(payload, ControlRejected):
         return "refused", f"{payload.op.kind}: {payload.message}", _ENGINE
     if isinstance(payload, RunStateChanged) and payload.after is RunState.FAILED:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -69,6 +69,16 @@ class SetPriority(Config):
 
 
 ControlOp = Annotated[Pause | Resume | Stop | Tune | Save | SetPriority, Field(discriminator="kind")]
+
+
+def changes_of(op: ControlOp) -> dict[str, Any]:
+    """Return the fields that a request gives, without what kind it is."""
+    return op.model_dump(exclude={"kind"}, exclude_none=True)
+
+
+def worded(op: ControlOp) -> str:
+    """Return ``tune learning_rate=0.1``."""
+    return " ".join([op.kind, *(f"{name}={value}" for name, value in changes_of(op).items())])
 
 
 class ControlRecord(Config):

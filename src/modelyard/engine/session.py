@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from modelyard.domain.checkpoint import BlobRef, CheckpointDraft
-from modelyard.domain.control import ControlRecord, Pause, Save, Stop, Tune
+from modelyard.domain.control import ControlRecord, Pause, Save, Stop, Tune, changes_of
 from modelyard.domain.errors import StoreError
 from modelyard.domain.events import ExecutionChanged
 from modelyard.domain.plan import Execution
@@ -364,8 +364,7 @@ class Session:
                 self.judge.be_patient()
         self.learner.tune(record.op)
         self._applied_op = record.id
-        values = record.op.model_dump(exclude={"kind"}, exclude_none=True)
-        changes = ", ".join(f"{name}={value}" for name, value in values.items())
+        changes = ", ".join(f"{name}={value}" for name, value in changes_of(record.op).items())
         self.recorder.line(f"step {self.learner.progress.step}: tuned {changes}")
 
     def _abandon_evaluation(self) -> None:

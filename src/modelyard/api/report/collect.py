@@ -22,6 +22,7 @@ from modelyard.api.results import (
     lower_is_better,
     ranked,
     results,
+    search_goals,
 )
 from modelyard.api.tuned import tuned_fields
 from modelyard.domain.query import Value, flatten
@@ -39,9 +40,10 @@ def collect_report(
     """
     for name in metrics:
         check_metric(name, runs)
-    metric = metrics[0] if metrics else choose_metric(store, runs)
-    lowest = metric is not None and lower_is_better(store, metric, runs)
-    found = {} if metric is None else results(store, runs, metric)
+    goals = search_goals(store, runs)
+    metric = metrics[0] if metrics else choose_metric(runs, goals)
+    lowest = metric is not None and lower_is_better(metric, runs, goals)
+    found = {} if metric is None else results(store, runs, metric, lowest=lowest)
     ordered = ranked(runs, found, lowest=lowest)
     varied = sorted(differing(configs(store, ordered)), key=lambda line: None in line.values)  # what all have first
     belong = _experiments(store, ordered, experiments)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from modelyard.api.report.model import Descent, Happening, Kind, Way
 from modelyard.domain.checkpoint import Checkpoint
-from modelyard.domain.control import ControlOp, Tune
+from modelyard.domain.control import Tune, worded
 from modelyard.domain.events import (
     AttemptStarted,
     CheckpointCorrupt,
@@ -81,19 +81,14 @@ def _tell(payload: EventPayload, actor: str, askers: Mapping[int, str]) -> tuple
 def _tell_request(payload: EventPayload, askers: Mapping[int, str]) -> tuple[Kind, str] | None:
     """Say what became of a request; ``askers`` are those who made them, by the operation's id."""
     if isinstance(payload, ControlAcknowledged) and isinstance(payload.op, Tune):
-        return Kind.TUNED, f"step {payload.applied_step}: {_asked(payload.op)}{_by(payload.op_id, askers)}"
+        return Kind.TUNED, f"step {payload.applied_step}: {worded(payload.op)}{_by(payload.op_id, askers)}"
     if isinstance(payload, ControlRejected):
-        return Kind.REFUSED, f"{_asked(payload.op)}{_by(payload.op_id, askers)}: {payload.message}"
+        return Kind.REFUSED, f"{worded(payload.op)}{_by(payload.op_id, askers)}: {payload.message}"
     return None
 
 
 def _by(op_id: int, askers: Mapping[int, str]) -> str:
     return f", by {askers[op_id]}" if op_id in askers else ""
-
-
-def _asked(op: ControlOp) -> str:
-    values = op.model_dump(exclude={"kind"}, exclude_none=True)
-    return " ".join([op.kind, *(f"{name}={value}" for name, value in values.items())])
 
 
 def find_ways(events: Sequence[Event], runs: Sequence[Run]) -> tuple[Way, ...]:

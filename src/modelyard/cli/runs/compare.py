@@ -9,7 +9,7 @@ import typer
 from modelyard.api.comparison import Comparison, MetricLine
 from modelyard.api.comparison import compare as compare_runs
 from modelyard.api.report import check_writable, report_html, write_report
-from modelyard.api.results import check_metric, choose_metric, ranked
+from modelyard.api.results import check_metric, choose_metric, ranked, search_goals
 from modelyard.api.targets import Target, find_target
 from modelyard.cli.chart import MARKS
 from modelyard.cli.completion import complete_runs, complete_targets
@@ -64,7 +64,7 @@ def compare(
         runs = list({run.id: run for target in found for run in target.runs}.values())
         if len(runs) < 2:
             raise UserError("name at least two runs to compare, or an experiment that has them")
-        by = check_metric(metric, runs) if metric is not None else choose_metric(store, runs)
+        by = check_metric(metric, runs) if metric is not None else choose_metric(runs, search_goals(store, runs))
         comparison = compare_runs(store, runs)
         chart = [] if metric is None or as_json else _chart(store, comparison, metric)
         report = None if html is None else collect_targets(store, found, metrics=[metric] if metric else [])

@@ -24,7 +24,7 @@ from modelyard.cli.output import (
     text,
 )
 from modelyard.domain.checkpoint import Checkpoint
-from modelyard.domain.control import ControlRecord
+from modelyard.domain.control import ControlRecord, worded
 from modelyard.domain.query import flatten
 from modelyard.domain.run import Run
 
@@ -103,10 +103,10 @@ def _config(run: Run, tuned: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _request(record: ControlRecord) -> tuple[str, str]:
     step = "" if record.applied_step is None else f" at step {record.applied_step}"
-    values = record.op.model_dump(exclude={"kind"}, exclude_none=True)
-    what = " ".join([record.op.kind, *(f"{name}={value}" for name, value in values.items())])
     message = f": {record.message}" if record.message else ""
-    return local_time(record.requested_at), f"{what} by {record.actor}: {record.status.value}{step}{message}"
+    return local_time(
+        record.requested_at
+    ), f"{worded(record.op)} by {record.actor}: {record.status.value}{step}{message}"
 
 
 def _checkpoint(checkpoint: Checkpoint) -> tuple[str, str]:
