@@ -11,7 +11,7 @@ from modelyard.agent.supervisor import SupervisorStatus
 from modelyard.domain.checkpoint import BlobRef, CheckpointDraft
 from modelyard.domain.control import Pause, Save, Stop, Tune
 from modelyard.domain.plan import Execution, Plan
-from modelyard.domain.ports import Point
+from modelyard.domain.ports import Point, Validation
 from modelyard.domain.run import ACTIVE, Lease, Reason, ReasonCode, Run, RunState
 from modelyard.domain.sample_scores import pack_scores
 from modelyard.scheduler.planner import Wishes, make_plan
@@ -166,7 +166,7 @@ class FakeSupervisor:
         epoch = run.epoch + 1
         metrics = {"val_loss": 1 / (1 + steps[-1] * rate), "val_accuracy": min(1.0, steps[-1] * rate)}
         scores = pack_scores([min(1.0, 0.1 + 9 * rate)] * 300) if run.scored else b""
-        write.evaluation(epoch, step=steps[-1], metrics=metrics, scores=scores)
+        write.validations([Validation(epoch, steps[-1], metrics, scores)])
         write.progress(step=steps[-1], epoch=epoch, total_steps=total)
         if run.until_epoch is not None and epoch >= run.until_epoch:
             self._save(write, replace(run, step=steps[-1], epoch=epoch), blob)

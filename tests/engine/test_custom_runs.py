@@ -52,6 +52,13 @@ class Rows:
         return {"mae": (outputs.squeeze(1) - batch[1]).abs()}
 
 
+class Guessing(Rows):
+    """Its metric compares with random guesses."""
+
+    def metrics(self, outputs, batch):
+        return {"mae": (outputs.squeeze(1) - torch.randn(len(outputs))).abs()}
+
+
 class Gate(nn.Module):
     def __init__(self, width, dropout):
         super().__init__()
@@ -193,6 +200,15 @@ def test_paused_at_random_in_a_stack_agrees_with_undisturbed(
         for name in ("train_loss", "val_loss", "val_mae", "test_loss"):
             assert found[name][0] == expected[name][0]
             assert found[name][1] == pytest.approx(expected[name][1], rel=1e-4)
+
+
+def test_metrics_that_draw_get_each_members_own_numbers_in_a_stack(
+    train: Train, outcome: Outcome, make_own: MakeSpec
+) -> None:
+    specs = [make_own("Guessing", seed=seed, precision="fp32", eval_batch_size=6) for seed in range(3)]
+    together = train(specs, executor=Stacked(), slots=3)
+    assert all(run.execution == "stacked" for run in together)
+    assert [outcome(run) for run in together] == [outcome(run) for run in train(specs)]
 
 
 def test_a_model_that_draws_by_itself_is_not_stacked(train: Train, outcome: Outcome, make_own: MakeSpec) -> None:

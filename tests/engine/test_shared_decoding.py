@@ -111,6 +111,18 @@ def test_members_share_each_decoded_image_beyond_the_cache(
         assert outcome(other) == outcome(one)
 
 
+@pytest.mark.parametrize("eval_batch_size", [5, 100])
+def test_a_stack_decodes_each_validation_image_once_an_epoch(
+    eval_batch_size: int, folder: Path, train: Train, outcome: Outcome, decoded: Decoded
+) -> None:
+    training = {"epochs": EPOCHS, "batch_size": 8, "log_every": 1, "eval_batch_size": eval_batch_size}
+    specs = [config(folder, rate=rate, training=training) for rate in (0.001, 0.003, 0.01)]
+    together = train(specs, executor=Stacked(), slots=len(specs))
+    found = [count for name, count in decoded.items() if name.startswith("val")]
+    assert found == [EPOCHS] * VAL_IMAGES
+    assert [outcome(run) for run in together] == [outcome(run) for run in train(specs)]
+
+
 @pytest.mark.usefixtures("small_window", "ends_clean")
 def test_groups_that_take_turns_share_images_too(
     folder: Path, train: Train, outcome: Outcome, decoded: Decoded

@@ -7,7 +7,7 @@ import pytest
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Pause, Resume, SetPriority, Stop, Tune
 from modelyard.domain.events import PastShared
-from modelyard.domain.ports import Point
+from modelyard.domain.ports import Point, Validation
 from modelyard.domain.run import Reason, ReasonCode, RunState
 from modelyard.store import Follower
 
@@ -63,8 +63,8 @@ def test_all_of_it_is_handed_over_as_the_followers_own(store, group, draft):
         write.points([Point("train_loss", step, 1.5, 1 / (step + 1)) for step in range(LONG)])
         write.points([Point("samples_per_second", 10, 1.5, 9.0), Point("val_loss", 10, 1.5, float("nan"))])
         write.artifact("val/confusion", confusion, step=10)
-        write.evaluation(1, step=10, metrics={"val_loss": 0.5}, scores=b"xy")
-        write.evaluation(9, step=LONG + 1, metrics={"val_loss": 0.1})  # left by an attempt that was lost
+        write.validations([Validation(1, 10, {"val_loss": 0.5}, b"xy")])
+        write.validations([Validation(9, LONG + 1, {"val_loss": 0.1})])  # left by an attempt that was lost
         write.progress(step=LONG, epoch=3, total_steps=LONG)
         for saved in drafts:
             write.checkpoint(saved, keep=1)

@@ -8,7 +8,7 @@ from sqlalchemy import event, func, insert, select
 from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Pause, Resume
 from modelyard.domain.errors import ConflictError, NotFoundError, StoreError, UserError
-from modelyard.domain.ports import Point
+from modelyard.domain.ports import Point, Validation
 from modelyard.domain.run import Reason, ReasonCode, RunState
 from modelyard.store import schema
 from modelyard.store.experiments import new_run
@@ -161,7 +161,7 @@ def test_delete_leaves_no_row_and_no_file_and_touches_nobody_else(store, sweep, 
             write.lines(["a line"])
             write.checkpoint(saved, keep=1)
             write.artifact("plot", plot, step=7)
-            write.evaluation(1, step=7, metrics={"val_loss": 1.0})
+            write.validations([Validation(1, 7, {"val_loss": 1.0})])
         store.runs.request(run.id, Pause(), actor="ada")
         with store.write(held) as write:
             write.transition(RunState.PAUSED, STOPPED)

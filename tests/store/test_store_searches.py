@@ -9,6 +9,7 @@ from modelyard.domain.control import Pause, Resume, Stop
 from modelyard.domain.errors import NotFoundError
 from modelyard.domain.events import SearchDecided
 from modelyard.domain.parts.usercode import Custom
+from modelyard.domain.ports import Validation
 from modelyard.domain.run import Reason, ReasonCode, RunState
 from modelyard.domain.search_log import (
     Closed,
@@ -44,7 +45,7 @@ def waiting(store, trials):
     (_, lease), *_ = store.leases.claim(worker, limit=1)
     with store.write(lease) as write:
         write.progress(step=3, epoch=1, total_steps=9)
-        write.evaluation(1, step=3, metrics={"val_loss": 0.5})
+        write.validations([Validation(1, 3, {"val_loss": 0.5})])
         write.transition(S.PAUSED, RUNG)
     return store.runs.get(run.id)
 
@@ -155,8 +156,8 @@ def test_an_evaluation_done_again_takes_the_place_of_the_one_before(store, trial
     store.searches.promote(waiting.id, 3, "on")
     (_, lease), *_ = store.leases.claim(store.leases.register(), limit=1)
     with store.write(lease) as write:
-        write.evaluation(1, step=3, metrics={"val_loss": 0.25})
-        write.evaluation(2, step=6, metrics={})
+        write.validations([Validation(1, 3, {"val_loss": 0.25})])
+        write.validations([Validation(2, 6, {})])
     assert store.searches.evaluations(waiting.id) == {1: {"val_loss": 0.25}, 2: {}}
 
 

@@ -1,9 +1,9 @@
 """Protocols between the layers, each with at most five methods. Contract suites run over every implementation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from modelyard.domain.checkpoint import BlobRef
 from modelyard.domain.events import Event, EventPayload
@@ -17,6 +17,17 @@ class Point:
     step: int
     time: float
     value: float
+
+
+class Validation(NamedTuple):
+    """What a validation after so many epochs measured."""
+
+    epoch: int
+    step: int
+    metrics: Mapping[str, float | None]
+    """None for one that is not finite."""
+    scores: bytes = b""
+    """Those of its samples, packed."""
 
 
 class BlobStore(Protocol):

@@ -1,6 +1,7 @@
 """The order of the samples: fixed by ``data_seed`` alone, so runs with the same seed see the same batches."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -37,13 +38,13 @@ class DataPlan:
             data_seed=spec.data_seed,
         )
 
-    @property
+    @cached_property
     def micro_batches(self) -> int:
         """Micro-batches in an epoch. A last one of a single sample joins the one before: batch norm needs two."""
         full, rest = divmod(self.samples, self.batch_size)
         return full + (rest > 1)
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in an epoch; the last may have fewer micro-batches than ``accumulate``."""
         return -(-self.micro_batches // self.accumulate)

@@ -1,15 +1,13 @@
 """The batches of one data plan: gathered once for every learner that is at the same place, ahead of its step."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from weakref import WeakSet, WeakValueDictionary
 
-import numpy as np
 import torch
 
 from modelyard.engine.data_plan import DataPlan
-from modelyard.engine.gathering import Gatherer, ReadAhead
+from modelyard.engine.gathering import Gatherer, ReadAhead, SplitReader
 from modelyard.engine.progress import Progress
 from modelyard.tasks.base import Batch, SplitName, TaskData
 
@@ -43,6 +41,7 @@ class Feed:
         self._places: WeakSet[Place] = WeakSet()
         self._gatherer = Gatherer(data, plan)
         self._ahead = ReadAhead(self._gatherer)
+        self._readers: dict[tuple[SplitName, int], SplitReader] = {}
 
     def open(self, progress: Progress) -> "Place":
         """Return the place of a learner that is where ``progress`` is."""
@@ -68,16 +67,10 @@ class Feed:
         return self._gatherer.is_slow(number) and self._gatherer.is_slow(other)
 
     def batches(self, split: SplitName, size: int) -> Iterator[Batch]:
-        """Yield all samples of a split in batches of ``size``; the next one is read in the background if it is slow."""
-        samples = np.arange(self.data.size(split), dtype=np.int64)
-        parts = [samples[start : start + size] for start in range(0, len(samples), size)]
-        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
-            upcoming = None
-            for part, following in zip(parts, [*parts[1:], samples[:0]], strict=True):
-                batch = self.data.batch(split, part) if upcoming is None else upcoming.result()
-                slow = self.data.unread(split, following) > 0
-                upcoming = thread.submit(self.data.batch, split, following) if slow else None
-                yield self.to_device(batch)
+        """Yield all samples of a split in batches of ``size``; evaluations side by side share them."""
+        if (split, size) not in self._readers:
+            self._readers[split, size] = SplitReader(self.data, split, size, self.device)
+        return iter(self._readers[split, size])
 
     def _gather(self, number: int, end: int) -> Block:
         oldest = self._oldest(number)
@@ -88,7 +81,7 @@ class Feed:
             self._ahead.keep(range(oldest, oldest + self._gatherer.most))
             batch = self._gatherer.read(number)
         self.gathered += len(batch)
-        parts = iter(self.to_device(batch).split([len(micro_batch) for step in steps for micro_batch in step]))
+        parts = iter(batch.to(self.device).split([len(micro_batch) for step in steps for micro_batch in step]))
         return Block(*self._gatherer.place(number), [[next(parts) for _ in step] for step in steps])
 
     def _oldest(self, number: int) -> int:
@@ -96,13 +89,6 @@ class Feed:
         nearest = number - self._gatherer.most + 1
         needed = [place.number for place in self._places if place.needs_data]
         return min([number, *(other for other in needed if other >= nearest)])
-
-    def to_device(self, batch: Batch) -> Batch:
-        """Return ``batch`` on the device."""
-        if self.device.type == "cpu":
-            return batch
-        # On other devices the host's memory may be reused before the copy is done.
-        return batch.to(self.device, non_blocking=self.device.type == "cuda")
 
 
 class Place:

@@ -34,7 +34,8 @@ class Forks:
 
     def stepped(self, step: int) -> None:
         """Note that ``step`` optimizer steps are done."""
-        self._part([one for one in self._awaited if one.follower.fork_step == step])
+        if self._awaited:
+            self._part([one for one in self._awaited if one.follower.fork_step == step])
 
     def validated(self, metrics: Mapping[str, float], *, ends: bool) -> None:
         """Note a validation, and whether it ends the run itself."""

@@ -1,9 +1,12 @@
 """The batches of one data plan by number, several optimizer steps at a time; slow ones are read ahead of their step."""
 
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, lru_cache
+from weakref import WeakValueDictionary
 
 import numpy as np
+import torch
 
 from modelyard.engine.data_plan import DataPlan, Indices
 from modelyard.tasks.base import Batch, SplitName, TaskData
@@ -111,3 +114,41 @@ class ReadAhead:
         if number not in self._blocks:
             self._blocks[number] = self._threads.submit(self._gatherer.read, number)
         return self._blocks[number]
+
+
+class SplitReader:
+    """Reads a split in batches, one after the other; a slow one is read in the background before it is asked for.
+
+    Evaluations that go on side by side get the very same batches: one is kept for as long as anyone holds it.
+    """
+
+    def __init__(self, data: TaskData, split: SplitName, size: int, device: torch.device) -> None:
+        self._data = data
+        self._split = split
+        self._device = device
+        samples = np.arange(data.size(split), dtype=np.int64)
+        self._parts = [samples[start : start + size] for start in range(0, len(samples), size)]
+        self._held: WeakValueDictionary[int, Batch] = WeakValueDictionary()
+        self._upcoming: dict[int, Future[Batch]] = {}
+        self._thread: ThreadPoolExecutor | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield all batches, on the device. Raises ``DataError`` for one that cannot be read."""
+        for number in range(len(self._parts)):
+            yield self._take(number)
+
+    def _take(self, number: int) -> Batch:
+        batch = self._held.get(number)
+        if batch is None:
+            read = self._upcoming.pop(number, None)
+            self._upcoming.clear()
+            self._begin(number + 1)
+            on_host = self._data.batch(self._split, self._parts[number]) if read is None else read.result()
+            batch = self._held[number] = on_host.to(self._device)
+        return batch
+
+    def _begin(self, number: int) -> None:
+        """Begin to read a batch in the background, if there is one and that takes long."""
+        if number < len(self._parts) and self._data.unread(self._split, self._parts[number]):
+            self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+            self._upcoming[number] = self._thread.submit(self._data.batch, self._split, self._parts[number])

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from modelyard.domain.control import Tune
 from modelyard.domain.errors import ConfigError, NonFiniteLossError
 from modelyard.domain.structure import structure_key
 from modelyard.engine.feed import Feed, Place
-from modelyard.engine.numeric import all_finite, autocast, clip_gradients, make_average, make_scaler
+from modelyard.engine.numeric import all_finite, autocast, clip_gradients, make_average, make_scaler, set_training
 from modelyard.engine.progress import Progress, Unit
 from modelyard.engine.random_state import RandomState, seed_everything
 from modelyard.engine.window import Window
@@ -96,6 +96,7 @@ class Learner:
         self.optimizer = build_optimizer(self.spec.optimizer, self.model)
         self._step_optimizer = lean_step(self.optimizer)
         self.scaler = make_scaler(self._config, self.device)
+        self._scales = self.scaler.is_enabled()
         self.average = make_average(self._config.ema, self.model)
         self._trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self._random = RandomState.capture(self.device)
@@ -136,7 +137,7 @@ class Learner:
     def _compute_features(self, batch: Batch) -> Tensor:
         assert isinstance(self.problem, FrozenProblem)
         with torch.no_grad(), self.autocast():
-            return self.problem.features(self._feed.to_device(batch))
+            return self.problem.features(batch.to(self.device))
 
     # Taking turns on the device.
 
@@ -209,7 +210,7 @@ class Learner:
 
         None stands for one.
         """
-        if share == 1 and not self.scaler.is_enabled():
+        if share == 1 and not self._scales:
             return None
         factor: Tensor = self.scaler.scale(torch.full((), share, device=self.device))
         return factor
@@ -218,14 +219,14 @@ class Learner:
         """Take the batches of the next step."""
         learning_rate = self.current_learning_rate()
         set_hyperparameters(self.optimizer, learning_rate=learning_rate, weight_decay=self.weight_decay)
-        if not self.model.training:  # setting it walks through every module
-            self.model.train()
+        if not self.model.training:
+            set_training(self.model, mode=True)
         return Step(self._take_micro_batches(), learning_rate)
 
     def end_step(self, step: Step) -> StepDone:
         """Change the weights by the gradients that are there: those of this step alone."""
-        norm = self._clip()
-        if self.scaler.is_enabled():
+        norm = None if self._config.clip_norm is None else self._clip(self._config.clip_norm)
+        if self._scales:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         else:
@@ -240,11 +241,9 @@ class Learner:
         """Return the context in which forward passes run."""
         return autocast(self._config, self.device)
 
-    def _clip(self) -> Tensor | None:
-        if self._config.clip_norm is None:
-            return None
+    def _clip(self, norm: float) -> Tensor:
         self.scaler.unscale_(self.optimizer)
-        return clip_gradients(self._trainable, self._config.clip_norm)
+        return clip_gradients(self._trainable, norm)
 
     def _take_micro_batches(self) -> list[Batch]:
         """Return the micro-batches of the present step, on the device."""
@@ -272,27 +271,25 @@ class Learner:
         """The weights that count: the moving average where there is one."""
         return self.model if self.average is None else self.average.module
 
-    def evaluate(self, split: SplitName, model: nn.Module) -> Iterator[int]:
+    def evaluate(self, split: SplitName, model: nn.Module) -> Generator[int, None, None]:
         """Evaluate ``model``, yielding the number of samples after each batch; then ``problem`` holds the metrics.
 
-        The learner is active or in a stack. Training goes on as if there had been no evaluation, whether it was run
-        to its end or given up.
+        The learner is active for each batch, or in a stack if ``problem`` draws nothing for it. Training goes on as if
+        there had been no evaluation, whether it was run to its end or given up.
         """
-        if self._active:
-            before = RandomState.capture(self.device)
-        else:  # in a stack
-            self._catch_up()
-            before = self._random
-            before.restore(self.device)
+        self._catch_up()
+        before = RandomState.capture(self.device) if self._active else self._random
         try:
             yield from self._evaluate(split, model)
         finally:
             self._random = before
             if self._active:
                 before.restore(self.device)
+            if self._stream is not None:
+                self._stream.set_state(before.torch_stream)
 
-    def _evaluate(self, split: SplitName, model: nn.Module) -> Iterator[int]:
-        model.eval()
+    def _evaluate(self, split: SplitName, model: nn.Module) -> Generator[int, None, None]:
+        set_training(model, mode=False)
         self.problem.start_evaluation()
         size = self.data.size(split)
         losses: list[tuple[Tensor, int]] = []

@@ -183,7 +183,7 @@ class Probe:
                 self._finish_kernels()
                 if time.perf_counter() >= end:
                     break
-            evaluation.close()  # type: ignore[attr-defined]
+            evaluation.close()
             learner.problem.finish_evaluation()
         return done
 

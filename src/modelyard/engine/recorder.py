@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelyard.domain.base import canonical_json
-from modelyard.domain.ports import Point
+from modelyard.domain.ports import Point, Validation
 
 FLUSH_SECONDS = 1.0
 """Longest time that something waits in memory. What was lost with a process is trained, and said, again."""
@@ -21,8 +21,8 @@ class Said:
     lines: list[str] = field(default_factory=list)
     artifacts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Name to step and bytes; the newest of a name counts."""
-    evaluations: dict[int, tuple[int, dict[str, float | None], bytes]] = field(default_factory=dict)
-    """Epoch to step, validation metrics (None for one that is not finite) and packed scores of the samples."""
+    validations: dict[int, Validation] = field(default_factory=dict)
+    """By epoch; the newest of an epoch counts."""
 
 
 @dataclass
@@ -49,10 +49,10 @@ class Recorder:
         """Add a JSON artifact; it replaces an older one of the same name."""
         self._said.artifacts[name] = (step, canonical_json(value).encode())
 
-    def evaluation(self, epoch: int, step: int, metrics: Mapping[str, float], scores: bytes) -> None:
+    def validation(self, epoch: int, step: int, metrics: Mapping[str, float], scores: bytes) -> None:
         """Add what a validation measured, and the packed scores of its samples."""
         kept = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-        self._said.evaluations[epoch] = (step, kept, scores)
+        self._said.validations[epoch] = Validation(epoch, step, kept, scores)
 
     @property
     def due(self) -> bool:
@@ -76,5 +76,5 @@ class Recorder:
             said.points + newer.points,
             said.lines + newer.lines,
             {**said.artifacts, **newer.artifacts},
-            {**said.evaluations, **newer.evaluations},
+            {**said.validations, **newer.validations},
         )

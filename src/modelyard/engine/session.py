@@ -1,9 +1,9 @@
 """One leased run in training: does the next piece of work, writes down what happened, and obeys the user."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, cast
 
 from modelyard.domain.checkpoint import BlobRef, CheckpointDraft
 from modelyard.domain.control import ControlRecord, Pause, Save, Stop, Tune, changes_of
@@ -12,6 +12,7 @@ from modelyard.domain.events import ExecutionChanged
 from modelyard.domain.plan import Execution
 from modelyard.domain.run import Lease, Reason, ReasonCode, Run, RunState
 from modelyard.engine.early_stopping import Judge
+from modelyard.engine.evaluation import Evaluation
 from modelyard.engine.forks import Forks
 from modelyard.engine.keeper import Keeper
 from modelyard.engine.learner import StepDone
@@ -20,11 +21,8 @@ from modelyard.engine.reasons import asked_for, end_of, is_news
 from modelyard.engine.recorder import Recorder
 from modelyard.engine.stopwatch import Stopwatch
 from modelyard.engine.tunes import TuneReplay
-from modelyard.engine.weights import with_weights
-from modelyard.store import Store
-from modelyard.tasks.base import ScoresSamples, SplitName
-
-_SPLITS = {Unit.VALIDATE: SplitName.VAL, Unit.TEST: SplitName.TEST}
+from modelyard.store import LeasedWrite, Store
+from modelyard.tasks.base import ScoresSamples
 
 
 class Session:
@@ -54,13 +52,14 @@ class Session:
         self._config = config
         self.learner.progress.until_epoch = run.until_epoch
         self.judge = Judge(config)
+        self._scores_samples = isinstance(self.learner.problem, ScoresSamples)
         self.forks = Forks()
         """The runs that go on from what this one has done."""
         self._metrics: dict[str, float] = {}
         self._applied_op = 0
         self._replay = TuneReplay([], after=0)
         self._save_failed = False
-        self._evaluation: Iterator[int] | None = None
+        self._evaluation: Evaluation | None = None
         self._saved_at = time.monotonic()
         self._speed = Stopwatch()
         self._samples = 0
@@ -95,25 +94,27 @@ class Session:
         """Whether only the evaluation at the end is left."""
         return self.learner.progress.trained
 
-    @property
-    def evaluating(self) -> bool:
-        """Whether an evaluation was begun and is not done."""
-        return self._evaluation is not None
-
     def advance(self) -> None:
-        """Do one piece of work: a few features, an optimizer step, an evaluation batch, or the end of the run."""
+        """Do one piece of work: a few features, an optimizer step, an evaluation batch, or the end of the run.
+
+        Then write down what is due.
+        """
         unit = self.next_unit()
+        self.work(unit)
+        if unit is not Unit.DONE:
+            self._write_if_due(unit)
+
+    def work(self, unit: Unit) -> None:
+        """Do the piece of work that comes next, and write nothing down, unless it is the end of the run."""
         if unit is Unit.DONE:
             self._finish()
         elif unit is Unit.TRAIN:
             self.stepped(self.learner.train_step())
+        elif unit is Unit.PREPARE:
+            for line in self.learner.prepare():
+                self.recorder.line(line)
         else:
-            if unit is Unit.PREPARE:
-                for line in self.learner.prepare():
-                    self.recorder.line(line)
-            else:
-                self._evaluate(unit)
-            self._write_if_due(unit)
+            self._evaluate(unit)
 
     def next_unit(self) -> Unit:
         """Apply the tunes that are due at this step, and return what comes next."""
@@ -122,24 +123,23 @@ class Session:
         return self.learner.next_unit()
 
     def stepped(self, done: StepDone) -> None:
-        """Write down an optimizer step, as often as things are written down."""
+        """Take note of an optimizer step."""
+        step = self.learner.progress.step
         self._samples += done.samples
-        self.recorder.points(self.learner.progress.step, done.logged)
-        self._measure(done.learning_rate)
-        self.forks.stepped(self.learner.progress.step)
-        self._write_if_due(Unit.TRAIN)
+        if done.logged:
+            self.recorder.points(step, done.logged)
+        if step % self._config.log_every == 0 or self.learner.progress.next_unit() is not Unit.TRAIN:
+            self._measure(step, done.learning_rate)
+        self.forks.stepped(step)
 
     def _write_if_due(self, unit: Unit) -> None:
-        if self._checkpoint_due(unit):
+        if self.checkpoint_due(unit):
             self.save()
         elif self.recorder.due:
             self.flush()
 
-    def _measure(self, learning_rate: float) -> None:
-        learner, config = self.learner, self._config
-        step = learner.progress.step
-        if step % config.log_every and learner.progress.next_unit() is Unit.TRAIN:
-            return
+    def _measure(self, step: int, learning_rate: float) -> None:
+        learner = self.learner
         learner.window.flush(step)
         loss, norm = learner.window.take()
         self.recorder.point("train_loss", step, loss)
@@ -154,27 +154,20 @@ class Session:
         if self._evaluation is None:
             learner.window.flush(learner.progress.step)
             self._speed.stop()
-            model = learner.evaluated_model
-            if unit is Unit.TEST and self._keeper.best_weights is not None:
-                model = with_weights(model, self._keeper.best_weights)
-            self._evaluation = learner.evaluate(_SPLITS[unit], model)
-        if next(self._evaluation, None) is not None:
+            self._evaluation = Evaluation(learner, unit, self._keeper.best_weights if unit is Unit.TEST else None)
+        if not self._evaluation.advance():
             return
-        self._evaluation = None
+        done, self._evaluation = self._evaluation, None
         self._speed.start()
-        metrics, artifacts = learner.problem.finish_evaluation()
-        values = {"loss": learner.evaluation_loss, **metrics}
-        prefix = _SPLITS[unit].value
-        values = {f"{prefix}_{name}": value for name, value in values.items()}
-        self._record_evaluation(values, prefix, artifacts)
+        values = done.record(self.recorder)
         progress = learner.progress
         if unit is Unit.TEST:
             progress.tested = True
             self._metrics.update(values)
             return
         progress.validated_epochs = progress.epoch
-        scores = learner.problem.take_scores() if isinstance(learner.problem, ScoresSamples) else b""
-        self.recorder.evaluation(progress.epoch, progress.step, values, scores)
+        scores = cast("ScoresSamples", learner.problem).take_scores() if self._scores_samples else b""
+        self.recorder.validation(progress.epoch, progress.step, values, scores)
         if progress.validates_by_config:  # one for the search alone must not change what the run comes to
             self._metrics.update(values)
             if self.judge.is_best(self._metrics):
@@ -187,14 +180,6 @@ class Session:
         """Train no further."""
         self.learner.progress.stopped_early = True
         self.recorder.line(why)
-
-    def _record_evaluation(self, values: dict[str, float], prefix: str, artifacts: Any) -> None:
-        progress = self.learner.progress
-        self.recorder.points(progress.step, values)
-        for name, artifact in artifacts.items():
-            self.recorder.artifact(f"{prefix}/{name}", progress.step, artifact)
-        shown = " ".join(f"{name}={value:.4g}" for name, value in values.items() if "/" not in name)
-        self.recorder.line(f"epoch {progress.epoch}/{progress.epochs} step {progress.step} {shown}")
 
     # Writing down.
 
@@ -209,6 +194,15 @@ class Session:
     def flush(self) -> None:
         """Write metrics, log lines and progress in one transaction."""
         self._commit()
+
+    @staticmethod
+    def flush_together(sessions: Sequence["Session"]) -> None:
+        """Flush several in one transaction. If it fails, nothing was written for any of them, and nothing is lost."""
+        with ExitStack() as commits:
+            writers = [commits.enter_context(session._committing()) for session in sessions]
+            with sessions[0]._store.write_together() as opened:
+                for session, put_down in zip(sessions, writers, strict=True):
+                    put_down(opened(session.lease))
 
     def save(
         self, *, to: RunState | None = None, reason: Reason | None = None, op: ControlRecord | None = None
@@ -284,36 +278,47 @@ class Session:
         reason: Reason | None = None,
         op: ControlRecord | None = None,
     ) -> None:
-        said = self.recorder.take()
-        execution = self._next_execution
-        progress = self.learner.progress
-        blobs: dict[str, tuple[BlobRef, int]] = {}
+        committing = self._committing(drafts=drafts, to=to, reason=reason, op=op)
+        with committing as put_down, self._store.write(self.lease) as write:
+            put_down(write)
+
+    @contextmanager
+    def _committing(
+        self,
+        *,
+        drafts: Sequence[CheckpointDraft] = (),
+        to: RunState | None = None,
+        reason: Reason | None = None,
+        op: ControlRecord | None = None,
+    ) -> Iterator[Callable[[LeasedWrite], None]]:
+        """Yield what writes everything that was said; it is taken back if the transaction, inside, fails."""
+        said, blobs = self.recorder.take(), dict[str, tuple[BlobRef, int]]()
+        execution, progress = self._next_execution, self.learner.progress
+
+        def put_down(write: LeasedWrite) -> None:
+            write.points(said.points)
+            write.lines(said.lines)
+            for name, (blob, step) in blobs.items():
+                write.artifact(name, blob, step=step)
+            write.validations(list(said.validations.values()))
+            write.progress(
+                step=progress.step, epoch=progress.epoch, total_steps=self.learner.total_steps, notice=self._notice
+            )
+            if execution != self._execution:
+                write.execution(execution, news=is_news(execution, self._execution))
+            for draft in drafts:
+                write.checkpoint(draft, keep=self._config.checkpoint.keep)
+            if drafts:
+                write.hand_over(self.forks.due)
+            if op is not None:
+                write.acknowledge(op.id, applied_step=progress.step)
+            if to is not None and reason is not None:
+                write.transition(to, reason)
+
         try:
             for name, (step, data) in said.artifacts.items():
                 blobs[name] = (self._store.blobs.put([data]), step)
-            with self._store.write(self.lease) as write:
-                write.points(said.points)
-                write.lines(said.lines)
-                for name, (blob, step) in blobs.items():
-                    write.artifact(name, blob, step=step)
-                for epoch, (step, metrics, scores) in said.evaluations.items():
-                    write.evaluation(epoch, step=step, metrics=metrics, scores=scores)
-                write.progress(
-                    step=progress.step,
-                    epoch=progress.epoch,
-                    total_steps=self.learner.total_steps,
-                    notice=self._notice,
-                )
-                if execution != self._execution:
-                    write.execution(execution, news=is_news(execution, self._execution))
-                for draft in drafts:
-                    write.checkpoint(draft, keep=self._config.checkpoint.keep)
-                if drafts:
-                    write.hand_over(self.forks.due)
-                if op is not None:
-                    write.acknowledge(op.id, applied_step=progress.step)
-                if to is not None and reason is not None:
-                    write.transition(to, reason)
+            yield put_down
         except BaseException:
             self.recorder.put_back(said)
             with suppress(StoreError):
@@ -370,12 +375,13 @@ class Session:
     def _abandon_evaluation(self) -> None:
         """Give an evaluation up; it starts again from its first batch."""
         if self._evaluation is not None:
-            self._evaluation.close()  # type: ignore[attr-defined]
+            self._evaluation.close()
             self._evaluation = None
 
     # State.
 
-    def _checkpoint_due(self, unit: Unit) -> bool:
+    def checkpoint_due(self, unit: Unit) -> bool:
+        """Whether a checkpoint is to be saved after ``unit``."""
         config = self._config.checkpoint
         if self._evaluation is not None:
             return False

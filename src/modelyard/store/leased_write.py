@@ -1,7 +1,7 @@
 """What the owner of a run writes about it: one transaction that starts with the check that it still is the owner."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 from modelyard.domain.checkpoint import BlobRef, Checkpoint, CheckpointDraft
 from modelyard.domain.errors import FencedError, NotFoundError
 from modelyard.domain.events import AttemptStarted, CheckpointCorrupt, CheckpointSaved, EventPayload, ExecutionChanged
-from modelyard.domain.ports import Point
+from modelyard.domain.ports import Point, Validation
 from modelyard.domain.run import Lease, Reason, ReasonCode, RunState
 from modelyard.store import (
     artifacts,
@@ -90,12 +90,10 @@ class LeasedWrite:
         if lines:
             logs.append(self._connection, self._run.key, self._lease.attempt, lines, now=clock.now())
 
-    def evaluation(self, epoch: int, *, step: int, metrics: Mapping[str, float | None], scores: bytes = b"") -> None:
-        """Note what a validation after ``epoch`` epochs measured; done again, it takes the place of the one before.
-
-        ``scores`` are those of its samples, packed.
-        """
-        searches.put_evaluation(self._connection, self._run.key, epoch, step=step, metrics=metrics, scores=scores)
+    def validations(self, validations: Sequence[Validation]) -> None:
+        """Note what validations measured; one done again takes the place of the one before."""
+        if validations:
+            searches.put_validations(self._connection, self._run.key, validations)
 
     def event(self, payload: EventPayload) -> None:
         """Append an event about the run."""
@@ -177,10 +175,20 @@ class LeasedWrite:
 
 
 @contextmanager
+def leased_writes(database: Database) -> Iterator[Callable[[Lease], LeasedWrite]]:
+    """Open one write transaction on the runs of several leases, each opened by the function that this yields.
+
+    That raises ``FencedError`` for a lease that is outdated.
+    """
+    with database.write() as connection:
+        yield lambda lease: LeasedWrite(connection, _owned(connection, lease), lease)
+
+
+@contextmanager
 def leased_write(database: Database, lease: Lease) -> Iterator[LeasedWrite]:
     """Open a write transaction on the lease's run. Raises ``FencedError`` if the lease is outdated."""
-    with database.write() as connection:
-        yield LeasedWrite(connection, _owned(connection, lease), lease)
+    with leased_writes(database) as write:
+        yield write(lease)
 
 
 def _owned(connection: Connection, lease: Lease) -> Current:

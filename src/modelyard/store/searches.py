@@ -1,7 +1,7 @@
 """Searches: their log, the trials that they make, and what validations measured."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -13,6 +13,7 @@ from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Stop
 from modelyard.domain.errors import NotFoundError
 from modelyard.domain.events import SearchDecided
+from modelyard.domain.ports import Validation
 from modelyard.domain.run import ACTIVE, Reason, ReasonCode, RunState
 from modelyard.domain.search_log import ENTRY_ADAPTER, Decision, Entry
 from modelyard.store import checkpoints, clock, code_refs, eventfeed, requests
@@ -219,14 +220,22 @@ class Searches:
         )
 
 
-def put_evaluation(
-    connection: Connection, run_key: int, epoch: int, *, step: int, metrics: Mapping[str, float | None], scores: bytes
-) -> None:
-    """Write what a validation measured, inside a write transaction."""
-    same = (evaluations.c.run_key == run_key) & (evaluations.c.epoch == epoch)
+def put_validations(connection: Connection, run_key: int, validations: Sequence[Validation]) -> None:
+    """Write what validations measured, inside a write transaction; one done again takes the place of the one before."""
+    epochs = [validation.epoch for validation in validations]
+    same = (evaluations.c.run_key == run_key) & evaluations.c.epoch.in_(epochs)
     connection.execute(delete(evaluations).where(same))
-    row = {"run_key": run_key, "epoch": epoch, "step": step, "scores": scores}
-    connection.execute(insert(evaluations).values(**row, metrics=json.dumps(dict(metrics), allow_nan=False)))
+    rows = [
+        {
+            "run_key": run_key,
+            "epoch": validation.epoch,
+            "step": validation.step,
+            "metrics": json.dumps(dict(validation.metrics), allow_nan=False),
+            "scores": validation.scores,
+        }
+        for validation in validations
+    ]
+    connection.execute(insert(evaluations), rows)
 
 
 def _experiment_key(connection: Connection, experiment_id: str) -> int:

@@ -1,6 +1,7 @@
 """The store as one object, and how to open it."""
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from modelyard.store.eventfeed import Events
 from modelyard.store.experiments import Experiments
 from modelyard.store.gc import GarbageCollector
 from modelyard.store.home import Home
-from modelyard.store.leased_write import LeasedWrite, leased_write
+from modelyard.store.leased_write import LeasedWrite, leased_write, leased_writes
 from modelyard.store.leases import Leases
 from modelyard.store.logs import Logs
 from modelyard.store.measurements import Measurements
@@ -55,6 +56,10 @@ class Store:
     def write(self, lease: Lease) -> AbstractContextManager[LeasedWrite]:
         """Open a transaction on the run that ``lease`` owns. Raises ``FencedError`` if the lease is outdated."""
         return leased_write(self.database, lease)
+
+    def write_together(self) -> AbstractContextManager[Callable[[Lease], LeasedWrite]]:
+        """Open one transaction for several runs: the function opens that of a lease; it raises ``FencedError``."""
+        return leased_writes(self.database)
 
     def close(self) -> None:
         """Close all connections."""

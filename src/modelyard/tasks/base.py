@@ -1,7 +1,7 @@
 """What a task gives the engine: data by sample number, and what to do with a batch. The engine knows nothing else."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
@@ -22,7 +22,7 @@ class SplitName(StrEnum):
     TEST = "test"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Batch:
     """Samples on the device, before augmentation and normalisation.
 
@@ -33,6 +33,14 @@ class Batch:
     inputs: Nested
     targets: Nested
     samples: Tensor
+    _made: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, key: str, make: Callable[[], Tensor]) -> Tensor:
+        """Return what ``make`` returned to the first that asked under this ``key``; nobody may change it."""
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = make()
+        return made
 
     def __len__(self) -> int:
         return self.samples.shape[0]
@@ -47,11 +55,14 @@ class Batch:
         """The shape of each tensor of the inputs."""
         return [tensor.shape for tensor in leaves(self.inputs)]
 
-    def to(self, device: torch.device, *, non_blocking: bool) -> Self:
+    def to(self, device: torch.device) -> Self:
         """Return it on ``device``."""
+        if device.type == "cpu":
+            return self
 
         def move(tensor: Tensor) -> Tensor:
-            return tensor.to(device, non_blocking=non_blocking)
+            # On others than CUDA's the host's memory may be reused before the copy is done.
+            return tensor.to(device, non_blocking=device.type == "cuda")
 
         return type(self)(map_tensors(move, self.inputs), map_tensors(move, self.targets), self.samples)
 
@@ -112,6 +123,11 @@ class Problem(Protocol):
     @property
     def has_rules(self) -> bool:
         """Whether the rules of ``tasks.stacked`` hold for its model and inputs; else ``vmap`` may do."""
+        ...
+
+    @property
+    def draws_in_evaluation(self) -> bool:
+        """Whether ``evaluate`` may draw random numbers."""
         ...
 
     def training_inputs(self, batch: Batch, *, epoch: int) -> tuple[Nested, Nested]:

@@ -25,6 +25,8 @@ def factor(config: ScheduleConfig, step: int, total_steps: int) -> float:
 
     A step at or past the end, as after a run was shortened, has the value of the end.
     """
+    if type(config) is Constant:  # asked before every step
+        return 1.0
     return SCHEDULES.build(config, step=min(step, total_steps), total=max(total_steps, 1))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+import torch
+
 from modelyard.domain.config import RunSpec
 from modelyard.domain.plan import Execution
 from modelyard.engine.executors._base import StepTimes, first_in_line, has_reached, left_behind, take_turn, until
@@ -51,9 +53,7 @@ class Stacked:
             take_turn(pool, group[0], self._chunk_seconds)
         else:
             group = self._together(pool, group, self._trials_for(key, group))
-        for session in group:
-            if session.open and session.blocked_since is None:
-                pool.attempt(session, session.flush)
+        pool.flush([session for session in group if _is_here(session)])
 
     def _trials_for(self, key: str, group: Sequence[Session]) -> Trials:
         """Return the trials of a structure; the first time, with what is known from before."""
@@ -104,6 +104,7 @@ class _Turn:
         self._pool = pool
         self._sessions = tuple(sessions)
         self._others = [session for session in pool.sessions if session not in self._sessions]
+        self._draws = any(session.learner.problem.draws_in_evaluation for session in sessions)
         self._seconds = seconds
         self._times = times
         self._until = until(self._sessions[0], steps)
@@ -143,7 +144,8 @@ class _Turn:
     def _goes_on(self) -> bool:
         if self._pool.stopping.is_set() or has_reached(self._sessions[0], self._until, self._times):
             return False
-        if self._times is None and any(left_behind(session, self._others) for session in self._sessions):
+        behind = self._times is None and self._others
+        if behind and any(left_behind(session, self._others) for session in self._sessions):
             return False
         return time.monotonic() < self._end and self._fits and self._all_here()
 
@@ -162,10 +164,8 @@ class _Turn:
 
     def _round(self, stack: Stack) -> None:
         """Bring every member up to its next optimizer step, then do these together."""
-        for session in self._sessions:
-            if session.next_unit() is not Unit.TRAIN:
-                self._evaluate(session)
-        if not self._all_here() or any(session.next_unit() is not Unit.TRAIN for session in self._sessions):
+        self._evaluate()
+        if not self._all_here() or self._pool.stopping.is_set():
             return
         start = time.perf_counter()
         steps: list[Step] = []
@@ -176,8 +176,10 @@ class _Turn:
         if len(shortest := _shortest(self._sessions, steps)) < len(steps):
             self._step_alone(shortest)  # the others wait: their next steps have equal sizes again
         elif self._together(stack, steps):
-            for session, step in zip(self._sessions, steps, strict=True):
-                self._pool.attempt(session, partial(_end, session, step))
+            with torch.no_grad():  # once for all, since each would ask for it
+                for session, step in zip(self._sessions, steps, strict=True):
+                    self._pool.attempt(session, partial(_end, session, step))
+            self._write(self._sessions, Unit.TRAIN)
             if self._times is not None:
                 self._times.add(time.perf_counter() - start)
         else:
@@ -192,13 +194,28 @@ class _Turn:
             return False
         return True
 
-    def _evaluate(self, session: Session) -> None:
-        """Evaluate, until the next optimizer step or the end of the run."""
-        begun = session.evaluating  # in a turn alone: its random state is set as it was there
-        with self._alone(session) if begun else self._heard(session):
-            while _is_here(session) and not self._pool.stopping.is_set() and session.next_unit() is not Unit.TRAIN:
-                self._pool.attempt(session, session.advance)
-                self._pool.obey()
+    def _evaluate(self) -> None:
+        """Evaluate, all batch by batch, until everyone's next optimizer step or the end of their runs."""
+        while not self._pool.stopping.is_set():
+            here = [session for session in self._sessions if _is_here(session)]
+            waiting = [(session, unit) for session in here if (unit := session.next_unit()) is not Unit.TRAIN]
+            if not waiting:
+                return
+            if waiting[0][1] is Unit.PREPARE:  # features are the same for all: one member sees to them
+                waiting = waiting[:1]
+            for session, unit in waiting:
+                with self._alone(session) if self._draws else self._heard(session):
+                    self._pool.attempt(session, partial(session.work, unit))
+            self._write([session for session, _ in waiting], Unit.VALIDATE)
+            self._pool.obey()
+
+    def _write(self, sessions: Sequence[Session], unit: Unit) -> None:
+        """Write down what is due after ``unit``."""
+        for session in sessions:
+            if _is_here(session) and session.checkpoint_due(unit):
+                self._pool.attempt(session, session.save)
+        if any(session.recorder.due for session in sessions):
+            self._pool.flush([session for session in self._sessions if _is_here(session)])
 
     def _step_alone(self, sessions: Sequence[Session]) -> None:
         """Let each of them do its next step from its start."""
@@ -243,6 +260,8 @@ def _is_here(session: Session) -> bool:
 
 def _shortest(sessions: Sequence[Session], steps: Sequence[Step]) -> list[Session]:
     """Return those of the fewest samples: all of them where micro-batches have equal sizes."""
+    if all(step.micro_batches is steps[0].micro_batches for step in steps):
+        return list(sessions)
     sizes = [[batch.shapes for batch in step.micro_batches] for step in steps]
     least = min(zip(steps, sizes, strict=True), key=lambda one: one[0].samples)[1]
     return [session for session, size in zip(sessions, sizes, strict=True) if size == least]

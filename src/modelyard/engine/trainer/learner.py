@@ -1,7 +1,7 @@
 """A ``transformers.Trainer`` as a learner: its own loop takes the steps, and its state is everything that decides."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -147,7 +147,7 @@ class TrainerLearner(Learner):
 
     # Evaluation.
 
-    def evaluate(self, split: SplitName, model: nn.Module) -> Iterator[int]:
+    def evaluate(self, split: SplitName, model: nn.Module) -> Generator[int, None, None]:
         """Take the metrics that the trainer's own evaluation gave."""
         del split, model
         self.evaluation_loss = self.problem.loss  # type: ignore[assignment]

@@ -53,6 +53,9 @@ class CustomProblem:
         """Whether the rules of ``tasks.stacked`` hold for the model and its inputs."""
         return self._rules
 
+    draws_in_evaluation = True
+    """Users' metrics may."""
+
     def _forward(self, model: Model, batch: Nested) -> Nested:
         with noted(self._config, self._notes["forward"]):
             return self._owner.forward(model, batch)

@@ -53,6 +53,7 @@ class ImageProblem:
         self.augmentation = "" if self._augmenter is None else f"{spec.seed} {spec.augment!r}"
         """Equal for problems that do the same to the same batch; empty if they only normalise it."""
         self.normalizer = Normalizer(preprocessing)
+        self._pixels = f"pixels {preprocessing.to_json()}"
         self._metrics = build_metrics(spec.metrics, classes=classes)
         self._classes = len(classes)
         self.keep_scores = False
@@ -73,6 +74,11 @@ class ImageProblem:
     def has_rules(self) -> bool:
         """Whether the rules of ``tasks.stacked`` hold for its model; one of Hugging Face has none."""
         return can_stack(self.model)
+
+    @property
+    def draws_in_evaluation(self) -> bool:
+        """Whether its model may draw random numbers in evaluation: those with rules are known not to."""
+        return not self.has_rules
 
     # A frozen backbone.
 
@@ -119,12 +125,15 @@ class ImageProblem:
         assert isinstance(self.model, HuggingFaceClassifier)
         return self.model.features(self.normalizer.from_bytes(batch.inputs), self._head)
 
-    def plain_inputs(self, inputs: Tensor) -> Tensor:
-        """Return what the model gets for a batch that is not augmented: normalised pixels, or an own copy of features.
+    def plain_inputs(self, batch: Batch) -> Tensor:
+        """Return what the model gets for a batch that is not augmented: normalised pixels, or a copy of features.
 
-        Memory of its own is aligned, whatever part of a larger batch it was, so that kernels round alike.
+        It is made once for all that share the batch. Memory of its own is aligned, whatever part of a larger batch it
+        was, so that kernels round alike.
         """
-        return inputs.clone() if self._head else self.normalizer.from_bytes(inputs)
+        if self._head:
+            return batch.once("features", batch.inputs.clone)
+        return batch.once(self._pixels, lambda: self.normalizer.from_bytes(batch.inputs))
 
     # Training.
 
@@ -132,7 +141,7 @@ class ImageProblem:
         """Augment and normalise; return pixels [B, C, H, W] and class numbers [B] or probabilities [B, classes]."""
         targets = batch.targets
         if self._augmenter is None:
-            return self.plain_inputs(batch.inputs), targets
+            return self.plain_inputs(batch), targets
         pixels, targets = self._augmenter(
             batch.inputs.float().mul_(1 / 255), targets, classes=self._classes, epoch=epoch, samples=batch.samples
         )
@@ -159,7 +168,7 @@ class ImageProblem:
     def evaluate(self, model: nn.Module, batch: Batch) -> Tensor:
         """Predict without gradients, add to the metrics, and return the mean loss (scalar, fp32)."""
         with torch.no_grad():
-            logits = model(self.plain_inputs(batch.inputs))
+            logits = model(self.plain_inputs(batch))
             self._metrics.update(logits, batch.targets)
             if self.keep_scores:
                 chances = logits.float().softmax(dim=1)

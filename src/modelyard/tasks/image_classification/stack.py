@@ -11,11 +11,10 @@ from modelyard.tasks.stacked import Back, stack_losses
 
 
 class ImageProblemStack:
-    """Normalises all batches at once (but no features); augments a batch once for all members that augment it alike."""
+    """Normalises a batch once for all members, and augments it once for all that augment it alike."""
 
     def __init__(self, problems: Sequence[ImageProblem]) -> None:
         self._problems = tuple(problems)
-        self._augments = any(problem.augmentation for problem in problems)
         self._losses = stack_losses([problem.loss_function for problem in problems])
 
     def training_inputs(self, batches: Sequence[Batch], *, epochs: Sequence[int]) -> tuple[Tensor, Sequence[Tensor]]:
@@ -26,15 +25,12 @@ class ImageProblemStack:
         ]
         members = {key: member for member, key in reversed(list(enumerate(wanted)))}
         distinct = sorted(members.values())  # the first member of each kind: all of them, if no two want the same
-        if self._augments:
-            made = [self._problems[one].training_inputs(batches[one], epoch=epochs[one]) for one in distinct]
-            inputs = torch.stack([pixels for pixels, _ in made])
-        else:
-            made = [(batches[one].inputs, batches[one].targets) for one in distinct]
-            pixels = torch.stack([pixels for pixels, _ in made])
-            inputs = self._problems[0].plain_inputs(pixels.flatten(0, 1)).view(pixels.shape)
+        made = [self._problems[one].training_inputs(batches[one], epoch=epochs[one]) for one in distinct]
+        if len(made) == 1:
+            return made[0][0].unsqueeze(0), [made[0][1]] * len(wanted)
+        inputs = torch.stack([pixels for pixels, _ in made])
         places = [distinct.index(members[key]) for key in wanted]
-        if 1 < len(distinct) < len(wanted):
+        if len(distinct) < len(wanted):
             inputs = inputs[places]
         return inputs, [made[place][1] for place in places]
 

@@ -49,6 +49,8 @@ class _LeanAdam:
         self._lists: list[_Lists] = []
         self._steps: Tensor | None = None
         """Steps done, float scalar; None while the optimizer counts by itself."""
+        self._counter: Any = None
+        """The same memory, as NumPy has it."""
         self._kernel = torch._fused_adamw_ if isinstance(optimizer, AdamW) else torch._fused_adam_
         optimizer.register_load_state_dict_post_hook(self._forget)
         optimizer.register_state_dict_pre_hook(self._count)
@@ -63,11 +65,16 @@ class _LeanAdam:
             self._count(self._optimizer)
             self._steps = None
             self._whole_step()
-            return
-        with torch.no_grad():
-            self._steps.add_(1)
-            for lists, group in zip(self._lists, gradients, strict=True):
-                self._step(lists, group)
+        elif torch.is_grad_enabled():
+            with torch.no_grad():
+                self._step_all(gradients)
+        else:
+            self._step_all(gradients)
+
+    def _step_all(self, gradients: list[list[Any]]) -> None:
+        self._counter += 1  # ten times as fast as torch's addition
+        for lists, group in zip(self._lists, gradients, strict=True):
+            self._step(lists, group)
 
     def _step(self, lists: _Lists, gradients: list[Any]) -> None:
         group = lists.group
@@ -100,7 +107,7 @@ class _LeanAdam:
             own = [state[parameter] for parameter in group["params"]]
             averages, squares = [one["exp_avg"] for one in own], [one["exp_avg_sq"] for one in own]
             self._lists.append(_Lists(group, list(group["params"]), averages, squares, [steps] * len(own)))
-        self._steps = steps
+        self._steps, self._counter = steps, steps.numpy()
 
     def _count(self, optimizer: Optimizer) -> None:
         if self._steps is not None:
