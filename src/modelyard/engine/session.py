@@ -302,6 +302,7 @@ class Session:
                     step=progress.step,
                     epoch=progress.epoch,
                     total_steps=self.learner.total_steps,
+                    total_epochs=progress.epochs,
                     notice=self._notice,
                 )
                 if execution != self._execution:
