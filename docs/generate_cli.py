@@ -41,7 +41,8 @@ modelyard [--home FOLDER] COMMAND [OPTIONS] [ARGUMENTS]
 _TAIL = """| 130 | Ctrl-C, twice while training | |
 | 143 | SIGTERM while training: runs were saved and queued again | |
 
-`modelyard train` ends with 0 when all runs are completed, stopped, or paused by you, and with 5 if a run failed.
+`modelyard train` ends with 0 when all runs are completed, stopped, or paused by you, and with 5 if a run
+failed, or a search ended because no run reports what it goes by.
 
 ## Filters
 

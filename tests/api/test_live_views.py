@@ -10,8 +10,10 @@ from rich.console import Console
 
 from modelyard.api.notebook import NotebookView, Picture, curve_svg, text_table
 from modelyard.api.progress import Pace, ProgressReader, RunRow, Snapshot
+from modelyard.api.results import epochs_of
 from modelyard.api.sparkline import sparkline
 from modelyard.api.training import Resources, train_experiment
+from modelyard.api.tuned import total_epochs
 from modelyard.cli.chart import Curve, draw
 from modelyard.cli.live import LiveView, visible_rows
 from modelyard.cli.live_table import why
@@ -263,3 +265,27 @@ def test_a_narrow_terminal_shortens_neither_run_nor_state_nor_epoch(watched: Col
     assert max(map(len, lines)) <= width
     assert "digits-98: the loss became nan" in " ".join(text.split()) or width >= 130
     assert ("samples/s" in text, "train loss" in text) == (width >= 130, width >= 80)
+
+
+def test_a_trainers_epochs_are_its_own_and_unknown_before_it_was_made(store: Store, engine: Any) -> None:
+    code = store.blobs.put([b"def make(): ..."])
+    trainer = {"file": "mine.py", "function": "make", "code": code.digest}
+    spec = SweepSpec.model_validate({"name": "text", "run": {"task": "hf-trainer", "trainer": trainer}})
+    experiment = store.experiments.create(spec, expand(spec), actor="test")
+    reader = ProgressReader(store, experiment.id, experiment.name)
+    assert [row.epoch_text for row in reader.read().rows] == ["0/-"]
+    ((run, lease),) = store.leases.claim(store.leases.register(), limit=1)
+    with store.write(lease) as write:
+        write.progress(step=30, epoch=3, total_steps=400, total_epochs=40)
+        write.progress(step=31, epoch=3, total_steps=400)
+    assert [row.epoch_text for row in reader.read().rows] == ["3/40"]
+    assert epochs_of(store, [store.runs.get(run.id)]) == {run.id: 40}
+
+
+def test_epochs_are_those_of_the_config_before_a_run_was_opened_and_what_it_was_tuned_to_then(
+    store: Store, sweep: dict[str, Any], engine: Any
+) -> None:
+    spec = SweepSpec.model_validate(sweep)
+    runs = store.runs.list(experiment_id=store.experiments.create(spec, expand(spec), actor="test").id)
+    assert epochs_of(store, runs) == {run.id: 2 for run in runs}
+    assert total_epochs(replace(runs[0], total_epochs=2), {"training.epochs": 6}) == 6

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from modelyard.api.search import SearchDriver, can_decide
+from modelyard.api.search import SearchDriver, can_decide, end_search, search_failure
 from modelyard.api.training import Ending, NoView, create
 from modelyard.domain.config import SweepSpec
-from modelyard.domain.errors import ConflictError
+from modelyard.domain.errors import ConflictError, SearchFailedError
 from modelyard.domain.events import SearchDecided
 from modelyard.domain.run import Experiment, ReasonCode, Run, RunState
 from modelyard.domain.search_log import DecisionKind, Settled, Trained
@@ -87,9 +87,8 @@ def test_a_metric_that_no_run_reports_ends_the_search_at_the_first_validation(
     train: Any, begin: Begin, store: Store
 ) -> None:
     run = {"task": "custom", "custom": {"file": "mine.py", "class_name": "Mine"}, "training": {"epochs": 9}}
-    experiment = begin(
-        run=run, metric="val_mae", mode="min", concurrency=2, scheduler={"name": "asha", "min_epochs": 3}
-    )
+    asha = {"name": "asha", "min_epochs": 3}
+    experiment = begin(run=run, metric="val_mae", mode="min", concurrency=2, scheduler=asha)
     train(experiment)
     runs = runs_of(store, experiment)
     assert len(runs) == 2, "no other was begun"
@@ -97,6 +96,18 @@ def test_a_metric_that_no_run_reports_ends_the_search_at_the_first_validation(
     name = runs[0].name
     expected = f"{name} reports no 'val_mae', by which the search decides, but val_accuracy, val_loss"
     assert {one.why for one in runs} == {expected}
+    assert expected in search_failure(store, experiment)
+    with pytest.raises(SearchFailedError, match="reports no 'val_mae'"):
+        begin(run=run, metric="val_mae", mode="min", concurrency=2, scheduler=asha, go_on=True)
+
+
+def test_a_budget_that_ends_a_search_before_any_validation_is_no_failure(
+    train: Any, begin: Begin, store: Store
+) -> None:
+    experiment = begin()
+    end_search(store, experiment, "the budget of 1 s is used up")
+    train(experiment)
+    assert search_failure(store, experiment) == ""
 
 
 class Crash(BaseException):

@@ -164,3 +164,22 @@ def test_a_mistake_in_the_search_is_told_with_its_place(cli: Any, search: Path) 
     )
     search.write_text(SWEEP.replace("scheduler: asha", "scheduler: asha\n  budget: {epochs: 0}"))
     assert "search.yaml:10: search.budget.epochs: must be greater" in cli.fails(2, "plan", search)
+
+
+def test_a_search_whose_metric_is_missing_ends_as_failed(cli: Any, engine: Any, search: Path) -> None:
+    run = "run:\n  metrics: [accuracy, f1_macro]"
+    search.write_text(SWEEP.replace("run:", run).replace("scheduler: asha", "scheduler: asha\n  metric: val_f1_macro"))
+    why = "asha-1 reports no 'val_f1_macro', by which the search decides, but val_accuracy, val_loss"
+    output = cli("train", search, expect=5)
+    assert output.err.startswith(f"error: the search of asha failed: {why}; ")
+    assert f"the search of asha failed: {why}" in cli.fails(5, "train", search, "--continue")
+    document = cli("train", search, "--name", "again", "--json", expect=5).json
+    assert document["search_failure"].startswith("the search is over: again-1 reports no 'val_f1_macro'")
+
+
+def test_resuming_a_run_of_a_search_that_had_failed_before_is_no_failure(cli: Any, engine: Any, search: Path) -> None:
+    run = "run:\n  metrics: [accuracy, f1_macro]"
+    search.write_text(SWEEP.replace("run:", run).replace("scheduler: asha", "scheduler: asha\n  metric: val_f1_macro"))
+    cli("train", search, expect=5)
+    cli("resume", "run:asha-1")
+    assert cli("runs", "show", "asha-1", "--json").json["state"] == "completed"

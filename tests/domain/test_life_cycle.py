@@ -111,6 +111,7 @@ def test_a_run_parses_its_own_snapshot_of_the_config() -> None:
         step=0,
         total_steps=None,
         epoch=0,
+        total_epochs=None,
         worker_id=None,
         summary={},
         fingerprints={},

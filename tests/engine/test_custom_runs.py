@@ -10,6 +10,7 @@ from safetensors.torch import load
 
 from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Tune
+from modelyard.domain.events import ExecutionChanged
 from modelyard.domain.run import ReasonCode, Run, RunState
 from modelyard.engine.executors import Sliced, Stacked
 from modelyard.engine.pool import SessionPool
@@ -211,10 +212,20 @@ def test_metrics_that_draw_get_each_members_own_numbers_in_a_stack(
     assert [outcome(run) for run in together] == [outcome(run) for run in train(specs)]
 
 
-def test_a_model_that_draws_by_itself_is_not_stacked(train: Train, outcome: Outcome, make_own: MakeSpec) -> None:
+def test_a_model_that_draws_by_itself_is_not_stacked(
+    train: Train, outcome: Outcome, make_own: MakeSpec, store: Store
+) -> None:
     specs = [make_own("Texts", seed=seed) for seed in range(3)]
     alone = train(specs)
-    assert [outcome(run) for run in train(specs, executor=Stacked(), slots=3)] == [outcome(run) for run in alone]
+    stacked = train(specs, executor=Stacked(), slots=3)
+    assert [outcome(run) for run in stacked] == [outcome(run) for run in alone]
+    for run in stacked:
+        told = [line.text for line in store.logs.tail(run.id, 1000) if "could not be stacked" in line.text]
+        why = "its model could not be stacked: 'function' object is not subscriptable"
+        assert told == [f"step 1: sliced, since {why}"]
+        events = [event.payload for event in store.events.read(run_id=run.id, limit=1000)]
+        reasons = [event.reason for event in events if isinstance(event, ExecutionChanged)]
+        assert [reason for reason in reasons if reason] == [why]
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,12 @@ def test_killed_three_times_equals_undisturbed(
         assert outcome(other) == outcome(one)
 
 
+def test_its_epochs_are_known_once_it_was_made(train: Train, make_trained: MakeSpec) -> None:
+    """The config's own number, 5, is not what it trains."""
+    specs = [make_trained(num_train_epochs=4), make_trained(max_steps=10)]
+    assert [(run.epoch, run.total_epochs) for run in train(specs)] == [(4, 4), (2, 2)]
+
+
 def test_trainers_are_not_stacked(train: Train, outcome: Outcome, make_trained: MakeSpec) -> None:
     specs = [make_trained(seed=seed) for seed in range(2)]
     alone = train(specs)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from modelyard.domain.measurement import WORTH_IT
 from modelyard.engine.executors._base import StepTimes
-from modelyard.engine.executors.trials import Trials
+from modelyard.engine.executors.trials import Choice, Trials
 
 
 def measure(trials: Trials, size: int, seconds: dict[int, float]) -> list[int]:
@@ -134,9 +134,13 @@ def test_steps_are_measured_until_there_are_enough_and_the_first_half_does_not_c
 def test_what_did_not_fit_is_not_tried_again() -> None:
     trials = Trials()
     assert trials.choice(8).members == 8
-    trials.does_not_fit(8)
+    trials.does_not_fit(8, "out of memory")
     assert trials.choice(8).members == 4
     assert measure(trials, 8, {1: 1.0, 2: 1.0, 4: 1.0}) == [1, 2, 4, 1, 2, 4]
+    assert "could not be stacked" not in trials.choice(8).reason
+    trials.does_not_fit(4, "out of memory")
+    trials.does_not_fit(2, "no rule for vmap")
+    assert trials.choice(8) == Choice(1, reason="its model could not be stacked: no rule for vmap")
 
 
 @given(st.integers(2, 40), st.floats(0.1, 10.0), st.floats(0.0, 10.0), st.floats(0.0, 2.0))

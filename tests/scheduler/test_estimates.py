@@ -126,3 +126,18 @@ def test_processes_share_the_work_but_none_ends_before_its_longest_run() -> None
 
 def test_sizes_to_try_are_those_that_training_would_try() -> None:
     assert [sizes_to_try(together) for together in (1, 2, 3, 8, 16)] == [(), (2,), (2, 3), (4, 8), (8, 16)]
+
+
+def test_shared_steps_and_their_validations_count_once_and_the_longest_run_still_takes_its_time() -> None:
+    """Four runs of 5, 10, 15 and 20 epochs begin alike: each goes on from the one before it."""
+    specs = tuple(RunSpec.model_validate({"training": {"epochs": epochs}}) for epochs in (5, 10, 15, 20))
+    shared = (0, 249, 499, 749)
+    what = Runs(specs=specs, together=2, processes=2, memory_bytes=None, shared=shared)
+    result = judge(ALONE, what=what)
+    assert result.training_seconds == pytest.approx(20 * 50 + 3)
+    assert result.longest_seconds == pytest.approx(20 * 50)
+    validations = 5 + (10 - 4) + (15 - 9) + (20 - 14)
+    assert result.evaluation_seconds == pytest.approx((validations * 100 + 4 * 30) * 0.01)
+    time = wall_time([result], start=0.0, opening=0.0, processes=2)
+    assert time is not None
+    assert time.training == pytest.approx(20 * 50), "they follow one another"

@@ -101,7 +101,8 @@ def test_a_home_of_the_first_schema_keeps_what_it_has(home, sweep):
             connection.execute(text("ALTER TABLE experiments DROP COLUMN last_trial"))
             added = ["notice", "structure", "execution", "stack_size", "stack_gain"]
             added += ["trial", "until_epoch", "forked", "scored"]
-            for column in [*added, "past", "follows", "fork_step", "shared_steps", "shared_with"]:
+            added += ["past", "follows", "fork_step", "shared_steps", "shared_with", "total_epochs"]
+            for column in added:
                 connection.execute(text(f"ALTER TABLE runs DROP COLUMN {column}"))
             connection.execute(text("ALTER TABLE workers DROP COLUMN agent_id"))
             connection.execute(text(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '0001'"))

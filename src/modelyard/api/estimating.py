@@ -66,6 +66,8 @@ class Wanted:
     """What the user asked for; None takes the fastest."""
     fresh: bool = False
     """Measure again what is known."""
+    shared: tuple[int, ...] = ()
+    """How many first steps of each run another one trains for it; empty if none does."""
     code: Mapping[str, str] = field(default_factory=dict)
     """The texts of the runs' own code, by its digest."""
 
@@ -97,7 +99,8 @@ def estimate_sweep(
         for number, indices in enumerate(ordered, start=1):
             where = f"structure {number} of {len(ordered)}: " if len(ordered) > 1 else ""
             runs = [specs[index] for index in indices]
-            one = _Structure(runs, samples[indices[0]], wanted, measurer).estimate(partial(_say, say, where))
+            shared = tuple(wanted.shared[index] for index in indices) if wanted.shared else ()
+            one = _Structure(runs, samples[indices[0]], shared, wanted, measurer).estimate(partial(_say, say, where))
             differs = structure_differences(specs[ordered[0][0]], runs[0])
             found.append((_described(indices, differs, *one), one[0]))
     estimate = _summed_up(found, specs, wanted.plan)
@@ -114,6 +117,7 @@ class _Structure:
 
     runs: Sequence[RunSpec]
     samples: Samples | None
+    shared: tuple[int, ...]
     wanted: Wanted
     measurer: Measurer
 
@@ -127,6 +131,7 @@ class _Structure:
             together=together,
             processes=group.processes,
             memory_bytes=_memory(self.wanted.device),
+            shared=self.shared,
         )
         judged = estimate(what, found.facts, found.tried, execution=self.wanted.execution)
         if judged.training_seconds is not None:

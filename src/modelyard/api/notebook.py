@@ -83,7 +83,7 @@ def text_table(snapshot: Snapshot) -> str:
         share = "" if row.fraction is None else f" {100 * row.fraction:.0f}%"
         metric = f" {row.metric} {row.value:.4g}" if row.metric and row.value is not None else ""
         curve = f" {sparkline(row.curve)}" if row.curve else ""
-        lines.append(f"{row.run.name}: {row.run.state.value}{share} epoch {row.run.epoch}/{row.epochs}{curve}{metric}")
+        lines.append(f"{row.run.name}: {row.run.state.value}{share} epoch {row.epoch_text}{curve}{metric}")
     return "\n".join(lines)
 
 
@@ -112,7 +112,7 @@ def _cells(row: RunRow) -> list[str]:
         escape(run.name),
         f"<span style='color:{_COLORS[run.state.value]}'>{run.state.value}</span>",
         f"<progress max='1' value='{share:.4f}'></progress> {100 * share:.0f}%",
-        f"{run.epoch}/{row.epochs}",
+        row.epoch_text,
         f"{curve_svg(row.curve)} {'' if loss is None else f'{loss:.4g}'}",
         f"{escape(row.metric)} {row.value:.4g}" if row.metric and row.value is not None else "",
         "" if row.samples_per_second is None else f"{row.samples_per_second:,.0f}",

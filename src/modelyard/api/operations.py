@@ -96,8 +96,11 @@ def settle(store: Store, observer: LeaseObserver | None = None) -> None:
     """Give back the runs of processes that died, so that no list shows them as running.
 
     Whoever calls this again and again passes the same ``observer``: a process that cannot be known from here (another
-    host, before a restart) is found dead only by one who has watched it for 30 seconds.
+    host, before a restart) is found dead only by one who has watched it for 30 seconds. Where the home cannot be
+    written, they stay as they are.
     """
+    if store.database.read_only:
+        return
     store.leases.reap(observer or LeaseObserver())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelyard.api.tuned import tuned_fields
+from modelyard.api.tuned import total_epochs, tuned_fields
 from modelyard.domain.run import ACTIVE, FINAL, Run, RunState
 from modelyard.store import Store
 
@@ -24,8 +24,8 @@ class RunRow:
     """One run as a live view shows it; None means that it is not known (yet)."""
 
     run: Run
-    epochs: int
-    """Number of epochs in all, raised by ``tune`` or not."""
+    epochs: int | None
+    """Number of epochs in all, raised by ``tune`` or not; a trainer's own only once it was made."""
     fraction: float | None
     """Share of the optimizer steps that are done."""
     curve: tuple[float, ...]
@@ -39,6 +39,11 @@ class RunRow:
     """Time to the end at the pace of the last 30 seconds."""
     quiet_seconds: float | None = None
     """For how long its process has not moved any of its runs, where that is long."""
+
+    @property
+    def epoch_text(self) -> str:
+        """Whole epochs done, of how many: ``3/40``."""
+        return f"{self.run.epoch}/{'-' if self.epochs is None else self.epochs}"
 
     @property
     def quiet(self) -> str:
@@ -77,7 +82,7 @@ class ProgressReader:
         self._paces: dict[str, Pace] = {}
         self._total_pace = Pace()
         self._facts: dict[str, dict[str, Any]] = {}
-        self._epochs: dict[str, tuple[int | None, int]] = {}
+        self._epochs: dict[str, tuple[int | None, int | None]] = {}
         self._curves: dict[str, tuple[float, ...]] = {}
         self._curves_at = -_CURVE_SECONDS
         self._moved: dict[str, tuple[Sequence[tuple[str, int]], float]] = {}
@@ -157,10 +162,10 @@ class ProgressReader:
         others = sorted(name for name in run.summary if name.startswith("val_") and name != "val_loss")
         return others[0] if others else "val_loss" if "val_loss" in run.summary else None
 
-    def _total_epochs(self, run: Run) -> int:
+    def _total_epochs(self, run: Run) -> int | None:
         cached = self._epochs.get(run.id)
         if cached is None or cached[0] != run.total_steps:
-            cached = (run.total_steps, effective_epochs(self._store, run, self._spec(run)))
+            cached = (run.total_steps, total_epochs(run, tuned_fields(self._store, [run]).get(run.id, {})))
             self._epochs[run.id] = cached
         return cached[1]
 
@@ -196,12 +201,6 @@ class Pace:
         if last_time - first_time < _RATE_MINIMUM_SECONDS or last_step <= first_step:
             return None
         return max(0.0, steps) * (last_time - first_time) / (last_step - first_step)
-
-
-def effective_epochs(store: Store, run: Run, spec: dict[str, Any]) -> int:
-    """Return the run's number of epochs, with every ``tune`` of it that took effect."""
-    tuned = tuned_fields(store, [run]).get(run.id, {})
-    return int(tuned.get("training.epochs") or spec["training"]["epochs"])
 
 
 def is_over(run: Run) -> bool:

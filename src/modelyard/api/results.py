@@ -5,11 +5,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from modelyard.api.tuned import tuned_fields
+from modelyard.api.tuned import total_epochs, tuned_fields
 from modelyard.domain.config import SweepSpec
 from modelyard.domain.errors import NotFoundError
 from modelyard.domain.parts.metrics import better_mode
-from modelyard.domain.query import Value
 from modelyard.domain.run import Run
 from modelyard.domain.validation import nearest
 from modelyard.store import Store
@@ -69,9 +68,9 @@ def ranked(runs: Sequence[Run], found: Mapping[str, Result], *, lowest: bool) ->
 
 
 def epochs_of(store: Store, runs: Sequence[Run]) -> dict[str, int | None]:
-    """Return by run id how many epochs each is to train, with what it was tuned to. One query."""
+    """Return by run id how many epochs each is to train; None where nobody knows yet. One query."""
     tuned = tuned_fields(store, runs)
-    return {run.id: _epochs(run, tuned.get(run.id, {})) for run in runs}
+    return {run.id: total_epochs(run, tuned.get(run.id, {})) for run in runs}
 
 
 def epoch_at(run: Run, step: int, epochs: int | None) -> int | None:
@@ -137,8 +136,3 @@ def check_metric(metric: str, runs: Sequence[Run]) -> str:
 
 def _configured(run: Run) -> list[str]:
     return [str(metric.get("name")) for metric in json.loads(run.spec_json).get("metrics") or ()]
-
-
-def _epochs(run: Run, tuned: Mapping[str, Value]) -> int | None:
-    epochs = tuned.get("training.epochs") or (json.loads(run.spec_json).get("training") or {}).get("epochs")
-    return int(epochs) if epochs else None

@@ -72,7 +72,7 @@ class SearchDriver:
             return False
         made = self._store.searches.last_trial(self._id)  # before the runs: one that is missing then was deleted
         runs = self._runs()
-        why_over = self._missing(runs) or self._spent()
+        why_over = self._why_over(runs)
         while (entry := self._next_entry(made, runs, why_over)) is not None:
             self._append(entry)
             moved = True
@@ -118,14 +118,14 @@ class SearchDriver:
                 self._search, self._read = Search(self._sweep), 0
         self._catch_up()
 
-    def _next_entry(self, made: int, runs: Runs, why_over: str | None) -> Entry | None:
+    def _next_entry(self, made: int, runs: Runs, why_over: Closed | None) -> Entry | None:
         """Return what the search is to be told next; ``made`` is the number of the last trial that was begun."""
         if self._read == 0:
             return Opened()
         if self._search.over:
             return None
         if why_over is not None:
-            return Closed(message=why_over)
+            return why_over
         for trial in self._search.trials:
             if trial.status is TrialStatus.WAITING and (why := _taken(trial, runs)):
                 return Taken(trial=trial.number, message=why)
@@ -155,6 +155,13 @@ class SearchDriver:
         )
         message = "" if ending is Ending.REACHED else run.why
         return Trained(trial=trial.number, ending=ending, evaluations=evaluations, message=message)
+
+    def _why_over(self, runs: Runs) -> Closed | None:
+        """Return what ends the search now, or None if it can go on."""
+        if (missing := self._missing(runs)) is not None:
+            return Closed(message=missing, failed=True)
+        spent = self._spent()
+        return None if spent is None else Closed(message=spent)
 
     def _missing(self, runs: Runs) -> str | None:
         """Return why the search can decide nothing, if what was validated so far has not got the metric it goes by."""
@@ -257,6 +264,12 @@ def can_decide(store: Store, experiment: Experiment) -> bool:
     """Whether an experiment has a search that is not over, or not yet done with its runs."""
     driver = SearchDriver.open(store, experiment)
     return driver is not None and not driver.settled
+
+
+def search_failure(store: Store, experiment: Experiment) -> str:
+    """Return why an experiment's search could decide nothing; empty if it could, goes on, or there is none."""
+    driver = SearchDriver.open(store, experiment)
+    return "" if driver is None else driver.search.failure
 
 
 def end_search(store: Store, experiment: Experiment, message: str) -> None:

@@ -22,17 +22,27 @@ class SharedSteps:
 
 def shared_in_sweep(specs: Sequence[RunSpec], samples: Sequence[Samples | None]) -> SharedSteps:
     """Count the steps of runs whose data are known, each of which may begin like any before it."""
-    steps = shared = 0
+    each = shared_by_run(specs, samples)
+    steps = sum(
+        spec.training.epochs * DataPlan.of(spec, samples=found.train).steps_per_epoch
+        for spec, found in zip(specs, samples, strict=True)
+        if found is not None
+    )
+    return SharedSteps(steps=steps, shared=sum(each))
+
+
+def shared_by_run(specs: Sequence[RunSpec], samples: Sequence[Samples | None]) -> tuple[int, ...]:
+    """Return how many first steps of each run one before it trains; 0 where the data are not known."""
+    shared = []
     before: dict[str, list[RunSpec]] = {}
     for spec, found in zip(specs, samples, strict=True):
-        if found is None:
-            continue
-        per_epoch = DataPlan.of(spec, samples=found.train).steps_per_epoch
-        steps += spec.training.epochs * per_epoch
-        key = past_key(spec)
-        if key:
+        steps = 0
+        key = None if found is None else past_key(spec)
+        if found is not None and key:
+            per_epoch = DataPlan.of(spec, samples=found.train).steps_per_epoch
             others = before.setdefault(key, [])
-            shared += max((fork_step(one, spec, steps_per_epoch=per_epoch) for one in others), default=0)
+            steps = max((fork_step(one, spec, steps_per_epoch=per_epoch) for one in others), default=0)
             if spec not in others:
                 others.append(spec)
-    return SharedSteps(steps=steps, shared=shared)
+        shared.append(steps)
+    return tuple(shared)

@@ -14,15 +14,16 @@ from modelyard.agent.supervisor import Supervisor
 from modelyard.agent.warm_engines import WarmEngines
 from modelyard.api.operations import request_runs, settle, settle_unknown
 from modelyard.api.progress import ProgressReader, Snapshot
-from modelyard.api.search import SearchDriver, can_decide, first_trials, is_scored, until_epoch
+from modelyard.api.search import SearchDriver, can_decide, first_trials, is_scored, search_failure, until_epoch
 from modelyard.api.snapshot import keep_code, with_code_of
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Pause, Resume
-from modelyard.domain.errors import RunFailedError, StorageFullError, StoreError
+from modelyard.domain.errors import RunFailedError, SearchFailedError, StorageFullError, StoreError
 from modelyard.domain.events import Event
 from modelyard.domain.plan import Execution, Plan
 from modelyard.domain.run import ACTIVE, FINAL, Experiment, Run, RunState
 from modelyard.scheduler.planner import Wishes
+from modelyard.scheduler.search.search import OVER
 from modelyard.store import Store
 
 _REFRESH_SECONDS = 0.25
@@ -91,7 +92,7 @@ def create(store: Store, sweep: SweepSpec, specs: Sequence[RunSpec], *, actor: s
 
     ``go_on`` looks for the newest experiment of the same sweep that is not finished, resumes its paused runs and
     returns it instead; if all are finished, the newest one, with nothing left to do. Raises ``RunFailedError`` if that
-    one has failed runs.
+    one has failed runs, or its search failed.
     A search that decides begins with its first trials, whatever ``specs`` holds.
     """
     sweep = with_code_of(sweep, specs)
@@ -133,11 +134,18 @@ def _refuse_failed(store: Store, experiment: Experiment) -> None:
             f"modelyard resume {experiment.name}; to start anew, leave out --continue",
             failed,
         )
+    if why := search_failure(store, experiment):
+        raise search_failed(experiment, why)
 
 
 def runs_failed(headline: str, failed: Sequence[Run]) -> RunFailedError:
     """Return the error that names each run and why it failed."""
     return RunFailedError("\n".join([headline, *(f"  {run.name}: {run.why}" for run in failed)]))
+
+
+def search_failed(experiment: Experiment, why: str) -> SearchFailedError:
+    """Return the error that says why the search of an experiment could decide nothing."""
+    return SearchFailedError(f"the search of {experiment.name} failed: {why.removeprefix(OVER)}")
 
 
 def train_experiment(

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from modelyard.agent.warm_engines import WarmEngines
-from modelyard.api.training import Ending, Resources, View, runs_failed, train_experiment
+from modelyard.api.search import search_failure
+from modelyard.api.training import Ending, Resources, View, runs_failed, search_failed, train_experiment
 from modelyard.api.who import actor
 from modelyard.cli.live import LiveView
 from modelyard.cli.output import console, plain, print_json, run_json
@@ -46,19 +47,21 @@ def run_in_foreground(
     all_of_it: bool = False,
     warm: WarmEngines | None = None,
 ) -> None:
-    """Train with a view, print how it ended, and raise ``RunFailedError`` if a run failed meanwhile.
+    """Train with a view, print how it ended, and raise ``RunFailedError`` if a run or the search failed meanwhile.
 
-    ``all_of_it`` counts those that had failed before, too. Ends the process with 130 after a second Ctrl-C and with 143
+    ``all_of_it`` counts what had failed before, too. Ends the process with 130 after a second Ctrl-C and with 143
     after SIGTERM.
     """
-    failed_before = set()
+    failed_before, told_before = set(), ""
     if not all_of_it:
+        told_before = search_failure(store, experiment)
         failed_before = {run.id for run in store.runs.list(experiment_id=experiment.id, states={RunState.FAILED})}
     with _view(as_json) as view:
         ending = train_experiment(store, experiment, resources=resources, view=view, actor=actor(), warm=warm)
     runs = store.runs.list(experiment_id=experiment.id)
+    undecided = search_failure(store, experiment)
     if as_json:
-        _print_document(experiment, ending, runs)
+        _print_document(experiment, ending, runs, undecided)
     else:
         typer.echo(_last_words(experiment, ending, runs))
     if ending is Ending.KILLED:
@@ -69,7 +72,9 @@ def run_in_foreground(
     if failed and not as_json:
         count = "1 run failed" if len(failed) == 1 else f"{len(failed)} runs failed"
         raise runs_failed(f"{count}; see: modelyard runs logs {failed[0].name}", failed)
-    if failed:
+    if undecided != told_before and not as_json:
+        raise search_failed(experiment, undecided)
+    if failed or undecided != told_before:
         raise typer.Exit(RunFailedError.exit_code)
 
 
@@ -77,7 +82,7 @@ def tell_finished(store: Store, experiment: Experiment, *, anew: str, as_json: b
     """Say that there is nothing to go on with; ``anew`` is the command that trains it again."""
     runs = store.runs.list(experiment_id=experiment.id)
     if as_json:
-        _print_document(experiment, Ending.IDLE, runs)
+        _print_document(experiment, Ending.IDLE, runs, "")
         return
     counts = {state: sum(run.state is state for run in runs) for state in RunState}
     states = ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
@@ -88,8 +93,9 @@ def tell_finished(store: Store, experiment: Experiment, *, anew: str, as_json: b
     )
 
 
-def _print_document(experiment: Experiment, ending: Ending, runs: list[Run]) -> None:
-    print_json({"experiment": plain(experiment), "ending": ending.name.lower(), "runs": [run_json(r) for r in runs]})
+def _print_document(experiment: Experiment, ending: Ending, runs: list[Run], undecided: str) -> None:
+    document = {"experiment": plain(experiment), "ending": ending.name.lower(), "search_failure": undecided or None}
+    print_json(document | {"runs": [run_json(run) for run in runs]})
 
 
 @contextmanager

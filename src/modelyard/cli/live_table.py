@@ -140,7 +140,7 @@ def _columns(rows: Sequence[RunRow], layout: Layout) -> list[_Column]:
     if layout.percent:
         percents = ["" if row.fraction is None else f"{100 * row.fraction:.0f}%" for row in rows]
         found.append(_texts("" if layout.bar else "done", map(Text, percents), right=True, least=4))
-    found.append(_texts("epoch", [Text(f"{row.run.epoch}/{row.epochs}") for row in rows], right=True))
+    found.append(_texts("epoch", [Text(row.epoch_text) for row in rows], right=True))
     if layout.loss:
         header = "train loss" if layout.curve else "loss"
         found.append(_texts(header, [Text(_loss(row, layout.curve)) for row in rows], least=layout.curve + 7))

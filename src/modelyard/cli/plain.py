@@ -69,7 +69,7 @@ class PlainView:
 
 def _epoch_line(row: RunRow) -> str:
     metrics = dict.fromkeys(name for name in ("train_loss", "val_loss", row.metric) if name and name in row.run.summary)
-    parts = [f"epoch {row.run.epoch}/{row.epochs}", *(f"{name} {number(row.run.summary[name])}" for name in metrics)]
+    parts = [f"epoch {row.epoch_text}", *(f"{name} {number(row.run.summary[name])}" for name in metrics)]
     if row.eta_seconds is not None:
         parts.append(f"{duration(row.eta_seconds)} left")
     return f"{row.run.name}: {', '.join(parts)}"

@@ -12,7 +12,7 @@ from modelyard.api.datacheck import Samples, check_runs, check_search
 from modelyard.api.estimating import SweepEstimate, Wanted, estimate_sweep
 from modelyard.api.planning import SweepPlan, plan_sweep
 from modelyard.api.searchview import describe_search
-from modelyard.api.sharing import shared_in_sweep
+from modelyard.api.sharing import shared_by_run, shared_in_sweep
 from modelyard.api.snapshot import texts_of
 from modelyard.api.sweepfile import expand_at
 from modelyard.api.training import Resources
@@ -61,7 +61,12 @@ def plan(
     estimate = None
     if not no_probe and samples is not None:
         wanted = Wanted(
-            plan=planned.plan, device=planned.device, execution=execution, fresh=fresh, code=texts_of(planned.specs)
+            plan=planned.plan,
+            device=planned.device,
+            execution=execution,
+            fresh=fresh,
+            shared=() if spec.search.decides else shared_by_run(planned.specs, samples),
+            code=texts_of(planned.specs),
         )
         measurements = Measurements(home_folder(home_option(ctx)))
         estimate = estimate_sweep(planned.specs, samples, wanted, measurements, say=_say)
@@ -84,7 +89,7 @@ def plan(
     if estimate is not None:
         print_estimate(estimate, name=spec.name, cores=planned.cores)
         if sharing is not None and sharing.shared:
-            typer.echo("  note: that is every run from its start; steps that are shared cost nothing")
+            typer.echo("  note: that counts steps that are shared once")
         if spec.search.decides:
             typer.echo("  note: that is these runs, each to its end; the search ends some early, or adds others")
     elif not no_probe:

@@ -9,6 +9,7 @@ ModelyardError                    1  anything below, or a failure that has no cl
 ├── ConflictError                 4  the state does not allow it (a finished run cannot be paused)
 │   └── FencedError               4  this process no longer owns the run it writes to
 ├── RunFailedError                5  at least one run failed; the command itself worked
+│   └── SearchFailedError         5  a search had nothing to decide by
 ├── StoreError                    6  the home folder cannot be used
 │   ├── SchemaVersionError        6  the home was written by a newer Modelyard
 │   ├── StorageFullError          6  the disk is full
@@ -60,9 +61,13 @@ class FencedError(ConflictError):
 
 
 class RunFailedError(ModelyardError):
-    """The command worked, but at least one run ended as failed."""
+    """The command worked, but a run failed, or a search as a whole."""
 
     exit_code = 5
+
+
+class SearchFailedError(RunFailedError):
+    """The command worked, but what the search goes by was not reported."""
 
 
 class StoreError(ModelyardError):

@@ -147,6 +147,8 @@ class Run:
     """Optimizer steps in all; None until the data has been opened."""
     epoch: int
     """Whole epochs done."""
+    total_epochs: int | None
+    """Epochs in all, as the engine counts them; None until the run has been opened."""
     worker_id: str | None
     """The engine process that holds the lease, while there is one."""
     summary: Mapping[str, float]

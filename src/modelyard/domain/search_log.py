@@ -57,10 +57,12 @@ class Taken(Config):
 
 
 class Closed(Config):
-    """The search has to end: its budget is used up, or somebody stopped the experiment."""
+    """The search has to end: its budget is used up, somebody stopped the experiment, or its metric is missing."""
 
     kind: Literal["closed"] = "closed"
     message: str
+    failed: bool = False
+    """Whether it ends because it cannot decide anything: what it goes by is not reported."""
 
 
 class Settled(Config):

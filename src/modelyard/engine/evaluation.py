@@ -8,7 +8,7 @@ from modelyard.engine.learner import Learner
 from modelyard.engine.progress import Unit
 from modelyard.engine.recorder import Recorder
 from modelyard.engine.weights import with_weights
-from modelyard.tasks.base import SplitName
+from modelyard.tasks.base import ScoresSamples, SplitName
 
 _SPLITS = {Unit.VALIDATE: SplitName.VAL, Unit.TEST: SplitName.TEST}
 
@@ -29,6 +29,11 @@ class Evaluation:
     def close(self) -> None:
         """Give it up."""
         self._batches.close()
+
+    def scores(self) -> bytes:
+        """Return the packed scores of the samples, if the problem scores them, when it is done."""
+        problem = self._learner.problem
+        return problem.take_scores() if isinstance(problem, ScoresSamples) else b""
 
     def record(self, recorder: Recorder) -> dict[str, float]:
         """Hand over what it measured, and return it by name, when it is done."""

@@ -90,7 +90,12 @@ class Opener:
                 device=str(device),
                 reason=self._placing.reason,
             )
-            write.progress(step=learner.progress.step, epoch=learner.progress.epoch, total_steps=learner.total_steps)
+            write.progress(
+                step=learner.progress.step,
+                epoch=learner.progress.epoch,
+                total_steps=learner.total_steps,
+                total_epochs=learner.progress.epochs,
+            )
             write.lead(session.forks.followers)
         return session
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, cast
+from typing import Any
 
 from modelyard.domain.checkpoint import BlobRef, CheckpointDraft
 from modelyard.domain.control import ControlRecord, Pause, Save, Stop, Tune, changes_of
@@ -22,7 +22,6 @@ from modelyard.engine.recorder import Recorder
 from modelyard.engine.stopwatch import Stopwatch
 from modelyard.engine.tunes import TuneReplay
 from modelyard.store import LeasedWrite, Store
-from modelyard.tasks.base import ScoresSamples
 
 
 class Session:
@@ -52,7 +51,6 @@ class Session:
         self._config = config
         self.learner.progress.until_epoch = run.until_epoch
         self.judge = Judge(config)
-        self._scores_samples = isinstance(self.learner.problem, ScoresSamples)
         self.forks = Forks()
         """The runs that go on from what this one has done."""
         self._metrics: dict[str, float] = {}
@@ -95,10 +93,7 @@ class Session:
         return self.learner.progress.trained
 
     def advance(self) -> None:
-        """Do one piece of work: a few features, an optimizer step, an evaluation batch, or the end of the run.
-
-        Then write down what is due.
-        """
+        """Do a piece of work (features, an optimizer step, an evaluation batch, the end), and write what is due."""
         unit = self.next_unit()
         self.work(unit)
         if unit is not Unit.DONE:
@@ -166,8 +161,7 @@ class Session:
             self._metrics.update(values)
             return
         progress.validated_epochs = progress.epoch
-        scores = cast("ScoresSamples", learner.problem).take_scores() if self._scores_samples else b""
-        self.recorder.validation(progress.epoch, progress.step, values, scores)
+        self.recorder.validation(progress.epoch, progress.step, values, done.scores())
         if progress.validates_by_config:  # one for the search alone must not change what the run comes to
             self._metrics.update(values)
             if self.judge.is_best(self._metrics):
@@ -302,7 +296,11 @@ class Session:
                 write.artifact(name, blob, step=step)
             write.validations(list(said.validations.values()))
             write.progress(
-                step=progress.step, epoch=progress.epoch, total_steps=self.learner.total_steps, notice=self._notice
+                step=progress.step,
+                epoch=progress.epoch,
+                total_steps=self.learner.total_steps,
+                total_epochs=progress.epochs,
+                notice=self._notice,
             )
             if execution != self._execution:
                 write.execution(execution, news=is_news(execution, self._execution))

@@ -48,6 +48,8 @@ class Runs:
     """Processes that train at the same time on the device."""
     memory_bytes: int | None
     """Memory that all of them have together; None if nobody knows."""
+    shared: tuple[int, ...] = ()
+    """How many first steps of each run another one trains for it; empty if none does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +88,12 @@ def estimate(
     judge = _Judge(runs, facts, alone, measured.get(Way(1, 1), alone))
     members = _members(judge, measured, execution)
     best = measured[Way(members, runs.processes)]
+    shared = runs.shared or (0,) * len(runs.specs)
     steps = [spec.training.epochs * facts.steps_per_epoch for spec in runs.specs]
-    training = [count * best.seconds / members for count in steps]
-    evaluation = [_evaluated(spec, facts) * facts.evaluation_seconds for spec in runs.specs]
+    training = [(count - past) * best.seconds / members for count, past in zip(steps, shared, strict=True)]
+    evaluation = [
+        _evaluated(spec, facts, past) * facts.evaluation_seconds for spec, past in zip(runs.specs, shared, strict=True)
+    ]
     return Estimate(
         options=tuple(judge.option(one, members) for one in tried),
         members=members,
@@ -100,9 +105,10 @@ def estimate(
     )
 
 
-def _evaluated(spec: RunSpec, facts: Facts) -> int:
-    """Return how many samples a run evaluates."""
-    times = -(-spec.training.epochs // spec.training.evaluate_every)
+def _evaluated(spec: RunSpec, facts: Facts, shared: int) -> int:
+    """Return how many samples a run evaluates, after its first ``shared`` steps."""
+    every = spec.training.evaluate_every
+    times = -(-spec.training.epochs // every) - shared // (every * facts.steps_per_epoch)
     return times * facts.val_samples + facts.test_samples
 
 

@@ -38,7 +38,7 @@ class Blobs:
         self.folder = self.root / "blobs" / "sha256"
         self.temporary = self.root / "temporary"
         self._database = database
-        if not all((self.root / name).exists() for name in _LAYOUT):
+        if not home.is_read_only and not all((self.root / name).exists() for name in _LAYOUT):
             self._create_layout()
 
     def put(self, chunks: Iterable[bytes]) -> BlobRef:

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from modelyard.domain.errors import MissingExtraError, ModelyardError, SchemaVersionError, StoreError, UserError
 from modelyard.store.home import Home, disk_full
 from modelyard.store.migrations import REVISIONS, VERSION_TABLE
+from modelyard.store.read_only import connect
 from modelyard.store.reserve import is_nearly_full
 
 BUSY_SECONDS = 30
@@ -40,13 +41,15 @@ class Database:
         self._home = home
         self.url = _parse(url) if url else URL.create("sqlite", database=str(home.database))
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.read_only = self.is_sqlite and home.is_read_only
+        """Whether every write raises ``StoreError``; what dead processes left behind stays as it is."""
         try:
             self._engine = create_engine(
                 self.url,
                 hide_parameters=True,  # an error message must not carry what users store
-                max_overflow=-1,
                 pool_pre_ping=not self.is_sqlite,  # a server may have been restarted since
                 connect_args={"timeout": BUSY_SECONDS} if self.is_sqlite else {"connect_timeout": BUSY_SECONDS},
+                **(self._only_reading() if self.read_only else {"max_overflow": -1}),
             )
         except ModuleNotFoundError as error:
             raise MissingExtraError("PostgreSQL needs one more package: pip install 'modelyard[postgres]'") from error
@@ -71,6 +74,8 @@ class Database:
         Raises ``StorageFullError`` or ``StoreError`` if it cannot be committed. Never open one inside another.
         """
         assert not self._thread.writes, "already in a write transaction: store blobs before it, not inside"
+        if self.read_only:
+            raise StoreError(f"{self._home.path} cannot be written; check who owns the folder, and how it is mounted")
         self._thread.writes = True
         try:
             with self._translated(), self._engine.begin() as connection:
@@ -88,6 +93,11 @@ class Database:
             self._refuse_lost_records()  # before SQLite makes an empty file
         if self._is_current():
             return
+        if self.read_only:
+            raise StoreError(
+                f"{self._place} was written by an older Modelyard, and cannot be brought up to date, since its folder "
+                "cannot be written: run `modelyard doctor` once where it can"
+            )
         with self._home.locked():
             if not self._is_current():
                 if self._version() is None:
@@ -113,6 +123,10 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()
+
+    def _only_reading(self) -> dict[str, Any]:
+        """Return how to connect; anew for each transaction, since a writer elsewhere may come and go."""
+        return {"creator": lambda: connect(self._home.database, timeout=BUSY_SECONDS), "poolclass": NullPool}
 
     def _lock(self, connection: Connection) -> None:
         """Become the one writer, or raise after ``BUSY_SECONDS``."""

@@ -15,19 +15,26 @@ _BYTES = 8
 
 
 class Doorbell:
-    """Eight bytes in the home folder that are different after every ring. Threads and processes may share it."""
+    """Eight bytes in the home folder that are different after every ring. Threads and processes may share it.
 
-    def __init__(self, path: Path) -> None:
+    Where the home cannot be written, nobody hears it.
+    """
+
+    def __init__(self, path: Path, *, silent: bool = False) -> None:
+        self._map = mmap.mmap(-1, _BYTES) if silent else self._open(path)
+        self._view = memoryview(self._map).cast("Q")
+
+    @staticmethod
+    def _open(path: Path) -> mmap.mmap:
         with translated_os_errors(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 if os.fstat(descriptor).st_size < _BYTES:
                     # Written, not extended: a hole could not be filled on a full disk, and touching it would be fatal.
                     os.pwrite(descriptor, secrets.token_bytes(_BYTES), 0)
-                self._map = mmap.mmap(descriptor, _BYTES)
+                return mmap.mmap(descriptor, _BYTES)
             finally:
                 os.close(descriptor)
-        self._view = memoryview(self._map).cast("Q")
 
     def value(self) -> int:
         """Return a number that differs from the one before each ring since."""

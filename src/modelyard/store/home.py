@@ -27,6 +27,11 @@ class Home:
         self.path = path.expanduser().absolute()
 
     @property
+    def is_read_only(self) -> bool:
+        """Whether this process can read the home and must leave it as it is: another user's, or a read-only mount."""
+        return self.path.is_dir() and not os.access(self.path, os.W_OK)
+
+    @property
     def database(self) -> Path:
         """The SQLite file (not used with PostgreSQL)."""
         return self.path / "modelyard.db"

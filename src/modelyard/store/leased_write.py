@@ -100,9 +100,15 @@ class LeasedWrite:
         run = self._run
         eventfeed.append(self._connection, payload, actor=self._actor, run_id=run.id, experiment_id=run.experiment_id)
 
-    def progress(self, *, step: int, epoch: int, total_steps: int, notice: str = "") -> None:
-        """Note how far the run is, in optimizer steps and whole epochs, and what it waits for."""
-        self._set(step=step, epoch=epoch, total_steps=total_steps, notice=notice)
+    def progress(
+        self, *, step: int, epoch: int, total_steps: int, total_epochs: int | None = None, notice: str = ""
+    ) -> None:
+        """Note how far the run is, in optimizer steps and whole epochs, and what it waits for.
+
+        Without ``total_epochs``, what was known of them stays.
+        """
+        known = {} if total_epochs is None else {"total_epochs": total_epochs}
+        self._set(step=step, epoch=epoch, total_steps=total_steps, notice=notice, **known)
 
     def checkpoint(self, draft: CheckpointDraft, *, keep: int) -> Checkpoint:
         """Record a checkpoint whose files are in the blob store; drop those that nothing keeps any more.

@@ -141,6 +141,7 @@ def _to_run(row: Row[Any]) -> Run:
         step=row.step,
         total_steps=row.total_steps,
         epoch=row.epoch,
+        total_epochs=row.total_epochs,
         worker_id=row.worker_id,
         summary=from_json(row.summary),
         fingerprints=from_json(row.fingerprints),

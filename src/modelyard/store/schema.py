@@ -99,6 +99,7 @@ runs = Table(
     Column("step", BigInteger, nullable=False),
     Column("total_steps", BigInteger),
     Column("epoch", Integer, nullable=False),
+    Column("total_epochs", Integer),  # as the engine counts them; null until it has opened the run
     Column("worker_id", Text, index=True),  # the owner and its fencing token, both only in an active state
     Column("token", BigInteger),
     Column("parent_id", Text),

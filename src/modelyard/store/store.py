@@ -33,7 +33,7 @@ class Store:
     def __init__(self, home: Home, database: Database) -> None:
         self.home = home
         self.database = database
-        self.doorbell = Doorbell(home.doorbell)
+        self.doorbell = Doorbell(home.doorbell, silent=home.is_read_only)
         self.experiments = Experiments(home, database, self.doorbell)
         self.runs = Runs(home, database, self.doorbell)
         self.searches = Searches(home, database, self.doorbell)
@@ -88,7 +88,7 @@ def open_store(
     By default the environment decides: ``MODELYARD_HOME`` (else ``~/.modelyard``) and ``MODELYARD_DATABASE_URL`` (else
     SQLite in the home). ``spend_reserve`` is for whoever means to free space: on a full disk it gives up the bytes that
     were set aside, without which the database could not be opened. Raises ``SchemaVersionError`` for a home of a newer
-    version, which stays as it is; ``StoreError``.
+    version, which stays as it is; ``StoreError``. A home that cannot be written can be read, and every write raises.
     """
     folder = home_folder(home)
     if spend_reserve:

@@ -79,6 +79,7 @@ def test_a_trial_that_ends_early_by_itself_counts_and_frees_its_worker(sweep: Ma
     trial = played.search.trials[best - 1]
     assert (trial.status, trial.epoch) == (TrialStatus.COMPLETED, 8)
     assert played.search.best is trial
+    assert played.search.failure == ""
 
 
 def test_a_trial_without_the_metric_is_never_promoted_and_nan_is_called_so(sweep: Make, play: Play) -> None:
@@ -97,6 +98,7 @@ def test_a_trial_without_the_metric_is_never_promoted_and_nan_is_called_so(sweep
 def test_a_search_without_any_result_says_what_was_missing(sweep: Make, play: Play) -> None:
     played = play(sweep({"scheduler": "asha"}), lambda *_: {"val_loss": None})
     assert played.search.ending.endswith("0 of them trained to their end; none of them reported a finite val_loss")
+    assert played.search.failure == played.search.ending
 
 
 def test_a_trial_that_was_taken_is_left_alone_and_replaced(sweep: Make, play: Play) -> None:

@@ -73,10 +73,12 @@ def show(ctx: typer.Context, *, run: RunArgument, as_json: Json = False) -> None
 
 def _facts(run: Run) -> Any:
     took = None if run.started_at is None else ((run.ended_at or run.updated_at) - run.started_at).total_seconds()
+    epochs = "" if run.total_epochs is None else f" of {run.total_epochs}"
+    done = f"step {run.step} of {run.total_steps or 'unknown'}, {run.epoch}{epochs} epochs"
     facts = [
         ("id", run.id),
         ("experiment", f"{run.experiment} (project {run.project})"),
-        ("progress", f"step {run.step} of {run.total_steps or 'unknown'}, {run.epoch} epochs, attempt {run.attempt}"),
+        ("progress", f"{done}, attempt {run.attempt}"),
         ("execution", run.how or "not started"),
         ("priority", str(run.priority)),
         ("created", local_time(run.created_at)),

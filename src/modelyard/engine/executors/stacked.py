@@ -18,6 +18,7 @@ from modelyard.engine.known_times import KnownTimes
 from modelyard.engine.learner import Step
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.progress import Unit
+from modelyard.engine.reasons import first_line
 from modelyard.engine.session import Session
 from modelyard.engine.stack import Stack, stack_key
 from modelyard.tasks.usercode import RAISED
@@ -49,7 +50,7 @@ class Stacked:
             group = [one for one in waiting if stack_key(one.learner) == key]
         if key is None or len(group) == 1:
             if not group[0].trained:
-                group[0].execute(Execution.SLICED)
+                group[0].execute(Execution.SLICED, reason=self._trials[key].refusal if key in self._trials else "")
             take_turn(pool, group[0], self._chunk_seconds)
         else:
             group = self._together(pool, group, self._trials_for(key, group))
@@ -79,8 +80,8 @@ class Stacked:
         times = StepTimes(parts=-(-len(group) // members)) if trial == len(turn) else None
         if len(turn) == 1:
             take_turn(pool, turn[0], self._chunk_seconds, times=times, steps=steps)
-        elif not _Turn(pool, turn, self._chunk_seconds, times, steps).train():
-            trials.does_not_fit(len(turn))
+        elif not (together := _Turn(pool, turn, self._chunk_seconds, times, steps)).train():
+            trials.does_not_fit(len(turn), together.why_not)
         if times is not None and (times.full or steps is not None):
             trials.add(len(turn), times.settled)
         if trial is not None and catch_up(group, fully=True) is None:
@@ -110,6 +111,8 @@ class _Turn:
         self._until = until(self._sessions[0], steps)
         self._end = 0.0
         self._fits = True
+        self.why_not = ""
+        """What kept the stack from taking a step."""
 
     def train(self) -> bool:
         """Train until the time is over, a member leaves, or the pool is stopping; look for requests every step.
@@ -124,7 +127,8 @@ class _Turn:
             with ExitStack() as cleanup:
                 try:
                     stack = cleanup.enter_context(Stack(learners))
-                except RAISED:  # there is no room for another copy of all weights
+                except RAISED as error:  # there is no room for another copy of all weights
+                    self.why_not = first_line(error)
                     return False
                 cleanup.enter_context(self._clocks())
                 opened = time.monotonic()
@@ -190,7 +194,8 @@ class _Turn:
         """Compute all gradients; return whether that went well."""
         try:
             stack.backward(steps)
-        except RAISED:  # each member tries by itself: the one that is to blame fails with its reason
+        except RAISED as error:  # each member tries by itself: the one that is to blame fails with its reason
+            self.why_not = first_line(error)
             return False
         return True
 

@@ -34,7 +34,9 @@ class Trials:
     """Step times of one structure on one device."""
 
     most: int | None = None
-    """The most members of a stack: a larger one did not fit into memory."""
+    """The most members of a stack: a larger one did not fit into memory, or its model refused to be one of several."""
+    _why_not: str = ""
+    """What was raised then."""
     _seconds: dict[int, list[float]] = field(default_factory=dict)
     """Number of members to the times of one step of all of them together."""
     _recalled: dict[int, str] = field(default_factory=dict)
@@ -42,6 +44,11 @@ class Trials:
     _todo: deque[int] = field(default_factory=deque)
     _taken: bool = False
     """Whether there are times of the first of them."""
+
+    @property
+    def refusal(self) -> str:
+        """Why not even two of the runs could take a step as one model; empty if they could, or nobody tried."""
+        return f"its model could not be stacked: {self._why_not}" if self.most == 1 else ""
 
     def recall(self, seconds: Mapping[int, float], days: Mapping[int, str]) -> None:
         """Take what was measured before, and on which day: it need not be tried again."""
@@ -85,8 +92,9 @@ class Trials:
             return {}
         return {members: times for members, times in self._seconds.items() if members not in self._recalled}
 
-    def does_not_fit(self, members: int) -> None:
-        """Note that a stack of so many could not take a step although each of them could."""
+    def does_not_fit(self, members: int, why: str) -> None:
+        """Note that a stack of so many could not take a step although each of them could, and what it raised."""
+        self._why_not = why
         self.most = max(1, members // 2)
         self._seconds.pop(members, None)
         self._recalled.pop(members, None)
@@ -95,6 +103,8 @@ class Trials:
         """Return the fastest way for a group of ``size`` runs; unmeasured sizes are between their neighbours."""
         size = self._limited(size)
         measured = sorted(self._seconds)
+        if self.most == 1:
+            return Choice(1, reason=self.refusal)
         if size < 2 or 1 not in measured or len(measured) < 2:
             return Choice(size)
         alone = statistics.median(self._seconds[1])

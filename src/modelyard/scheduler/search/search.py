@@ -26,6 +26,9 @@ _AFTER = {
     Ending.DELETED: TrialStatus.LEFT,
 }
 
+OVER = "the search is over: "
+"""What the words about its end begin with."""
+
 
 class Search:
     """Decides which trials there are and how far each trains. It is fed entries of its log; it does nothing itself."""
@@ -44,6 +47,8 @@ class Search:
         """How it ended, in words."""
         self.closed = False
         """Whether it was ended before it was done: then trials that train are stopped, too."""
+        self.undecidable = False
+        """Whether it was ended because what it decides by is not reported."""
         self.settled = False
         """Whether all that it decided was done."""
         self._config = sweep.search
@@ -61,6 +66,13 @@ class Search:
     def expected(self) -> Trial | None:
         """The trial whose result is taken next."""
         return self.trials[self._jobs[0].trial - 1] if self._jobs else None
+
+    @property
+    def failure(self) -> str:
+        """Why it is over without having been able to compare anything, in words; else empty."""
+        compared = any(trial.status in {TrialStatus.COMPLETED, TrialStatus.STOPPED} for trial in self.trials)
+        nothing = self.over and not self.closed and compared and self.best is None
+        return self.ending if self.undecidable or nothing else ""
 
     @property
     def now(self) -> int:
@@ -87,6 +99,7 @@ class Search:
             case Taken():
                 self._leave(self.trials[entry.trial - 1], entry.message)
             case Closed():
+                self.undecidable = entry.failed
                 return tuple(self._close(entry.message))
         return tuple(self._decide())
 
@@ -227,7 +240,7 @@ class Search:
     def _last_decision(self, why: str) -> Decision:
         best = self.best
         count = sum(trial.status is TrialStatus.COMPLETED for trial in self.trials)
-        told = f"the search is over: {why}; {len(self.trials)} trials, {count} of them trained to their end"
+        told = f"{OVER}{why}; {len(self.trials)} trials, {count} of them trained to their end"
         if best is None:
             told += f"; none of them reported a finite {self._goals[0].metric}"
             return Decision(kind=DecisionKind.END, trial=None, epoch=0, until=0, reason=told)
