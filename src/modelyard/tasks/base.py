@@ -137,10 +137,10 @@ class Problem(Protocol):
 
 @runtime_checkable
 class ScoresSamples(Protocol):
-    """A problem that can score each sample of a validation between 0 and 1; more is better."""
+    """A problem that may score each sample of a validation between 0 and 1; more is better."""
 
     keep_scores: bool
-    """Whether the scores of the next evaluations are kept."""
+    """Whether the scores of the next evaluations are kept. Setting it raises ``ConfigError`` if it has none."""
 
     def take_scores(self) -> bytes:
         """Return the packed scores of the last evaluation, in the order of its samples, and forget them."""
