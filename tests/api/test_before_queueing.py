@@ -163,6 +163,42 @@ def test_a_search_by_a_metric_that_a_class_does_not_return_is_refused_with_those
     check_search(sweep, [None, Samples(train=10, val=5, metrics=("val_loss", "val_mea")), Samples(train=10, val=5)])
 
 
+RACES = """\
+import torch
+
+
+class Mine:
+    def data(self):
+        return {"train": torch.randn(10, 3), "val": torch.randn(10, 3)}
+
+    def build(self):
+        return torch.nn.Linear(3, 1)
+
+    def loss(self, outputs, batch):
+        return (outputs - batch.sum(1, keepdim=True)).square().mean()
+"""
+
+
+def test_a_race_of_a_class_without_scores_is_refused_with_the_method_to_add(tmp_path: Path, home: Path) -> None:
+    (tmp_path / "mine.py").write_text(RACES)
+    run = {"task": "custom", "custom": {"file": str(tmp_path / "mine.py"), "class_name": "Mine"}}
+    space = {"optimizer.learning_rate": {"log": [1e-3, 1e-1]}}
+    search = {"method": "random", "samples": 2, "scheduler": "racing", "space": space}
+    sweep = {"name": "mine", "run": {**run, "training": {"batch_size": 5}}, "search": search}
+    expected = (
+        r"^mine-1: search.scheduler: racing needs a score of each validation sample, and Mine has no method 'scores'; "
+        r"add scores\(self, outputs, batch\) -> a number between 0 and 1 for each sample"
+    )
+    with pytest.raises(ConfigError, match=expected):
+        Experiment.create(sweep, home=home)
+    assert not home.exists()
+    (tmp_path / "mine.py").write_text(
+        f"{RACES}\n    def scores(self, outputs, batch):\n        return outputs[:, 0] > 0\n"
+    )
+    with Experiment.create(sweep, home=home) as experiment:
+        assert len(experiment.runs()) == 2
+
+
 def test_a_clone_is_checked_where_it_is_not_built_like_its_parent(
     children: list[list[dict[str, Any]]], store: Store
 ) -> None:

@@ -120,9 +120,9 @@ def own_code(task: str, search: dict[str, Any]) -> SweepSpec:
     [
         ("custom", {"scheduler": "asha", "metric": "f1"}, "search.metric: 'f1' is not a validation metric"),
         ("custom", {"scheduler": "asha", "metric": "val_f1"}, "search.mode: say whether min or max"),
-        ("custom", {"scheduler": "racing"}, "'racing' compares a score of each validation sample"),
         ("custom", {"scheduler": {"name": "asha", "min_epochs": 5}}, "min_epochs: 5 leaves nothing to decide"),
         ("hf-trainer", {"scheduler": "asha"}, "a trainer fixes its number of epochs"),
+        ("hf-trainer", {"scheduler": "racing"}, "a trainer fixes its number of epochs"),
         ("hf-trainer", {"budget": {"epochs": 3}}, "search.budget.epochs: how many a trainer needs is not known"),
     ],
 )

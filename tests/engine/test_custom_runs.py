@@ -8,13 +8,15 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from modelyard.domain.config import RunSpec
+from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.control import Tune
 from modelyard.domain.events import ExecutionChanged
 from modelyard.domain.run import ReasonCode, Run, RunState
-from modelyard.engine.executors import Sliced, Stacked
+from modelyard.domain.sample_scores import read_scores, scores_text
+from modelyard.engine.executors import Executor, Sliced, Solo, Stacked
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.stack import Stack
+from modelyard.engine.worker import work
 from modelyard.store import Store
 
 Train = Callable[..., list[Run]]
@@ -100,6 +102,16 @@ class Texts:
         return functional.cross_entropy(outputs.float(), batch["targets"])
 
 
+class Scored(Rows):
+    def scores(self, outputs, batch):
+        return (1 - (outputs.squeeze(1) - batch[1]).abs() / 4).clamp(0, 1)
+
+
+class Overdone(Scored):
+    def scores(self, outputs, batch):
+        return super().scores(outputs, batch) + (batch[1] == batch[1].max()) * 7
+
+
 class Broken(Rows):
     def loss(self, outputs, batch):
         if len(batch[1]) < 16:
@@ -173,21 +185,27 @@ def test_killed_three_times_equals_undisturbed(
         assert outcome(other) == outcome(one)
 
 
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list with the number of members of each step of a stack."""
+    counted: list[int] = []
+    backward = Stack.backward
+
+    def count(stack: Stack, steps: Any) -> None:
+        backward(stack, steps)
+        counted.append(len(steps))
+
+    monkeypatch.setattr(Stack, "backward", count)
+    return counted
+
+
 def test_paused_at_random_in_a_stack_agrees_with_undisturbed(
     train: Train,
     outcome: Outcome,
     make_own: MakeSpec,
     pause_at_random: Callable[..., tuple[list[Run], int]],
-    monkeypatch: pytest.MonkeyPatch,
+    sizes: list[int],
 ) -> None:
-    sizes: list[int] = []
-    backward = Stack.backward
-
-    def counted(stack: Stack, steps: Any) -> None:
-        backward(stack, steps)
-        sizes.append(len(steps))
-
-    monkeypatch.setattr(Stack, "backward", counted)
     specs = [make_own("Rows", seed=seed, precision="fp32") for seed in range(3)]
     specs += [make_own("Gated", seed=seed, precision="fp32") for seed in range(3)]
     alone = train(specs)
@@ -210,6 +228,46 @@ def test_metrics_that_draw_get_each_members_own_numbers_in_a_stack(
     together = train(specs, executor=Stacked(), slots=3)
     assert all(run.execution == "stacked" for run in together)
     assert [outcome(run) for run in together] == [outcome(run) for run in train(specs)]
+
+
+@pytest.fixture
+def race(store: Store, make_pool: Callable[..., SessionPool]) -> Train:
+    """Train specs of runs that keep the scores of their validation samples."""
+
+    def train(specs: list[RunSpec], *, executor: Executor) -> list[Run]:
+        until: list[int | None] = [None] * len(specs)
+        race = store.experiments.create(SweepSpec(name="race"), specs, until_epochs=until, scored=True, actor="test")
+        work(make_pool(experiment_id=race.id, slots=len(specs)), executor, idle_seconds=0.0)
+        return store.runs.list(experiment_id=race.id)
+
+    return train
+
+
+def test_a_stack_gives_the_scores_of_each_member_alone(
+    race: Train, make_own: MakeSpec, store: Store, sizes: list[int]
+) -> None:
+    specs = [make_own("Scored", seed=seed, precision="fp32") for seed in range(3)]
+    alone, together = race(specs, executor=Solo()), race(specs, executor=Stacked(chunk_seconds=0.0))
+    assert max(sizes) == 3
+    for epoch in range(1, 5):
+        expected = [store.searches.scores(run.id, epoch) for run in alone]
+        assert len(set(expected)) == 3
+        assert [store.searches.scores(run.id, epoch) for run in together] == expected
+    last = read_scores(scores_text(expected[0]))
+    assert last.shape == (20,)
+    distance = store.metrics.history(alone[0].id, "val_mae").values[-1]
+    assert 1 - last.mean() == pytest.approx(distance / 4, abs=0.01), "it is the scores of the validation data"
+
+
+def test_scores_that_are_none_fail_the_run_that_gave_them(race: Train, make_own: MakeSpec) -> None:
+    good, none, bad = race([make_own(name) for name in ("Scored", "Rows", "Overdone")], executor=Sliced())
+    assert good.state is RunState.COMPLETED
+    for run, said in (
+        (none, "never_there.py: racing needs a score of each validation sample, and Rows has no method 'scores'; "),
+        (bad, "never_there.py: Overdone: scores() returned "),
+    ):
+        assert (run.state, run.reason.code) == (RunState.FAILED, ReasonCode.BAD_INPUT)
+        assert said in run.reason.message
 
 
 def test_a_model_that_draws_by_itself_is_not_stacked(

@@ -52,7 +52,17 @@ def changed(old: str, new: str) -> str:
 
 
 def test_a_class_that_is_as_it_should_be_tells_its_sizes(check: Callable[..., dict[str, Any]]) -> None:
-    assert check(GOOD) == {"train": 10, "val": 0, "test": 0, "metrics": ["val_loss"]}
+    opened = check(GOOD)
+    assert "Mine has no method 'scores'; add scores(self, outputs, batch) -> a number between" in opened.pop("unscored")
+    assert opened == {"train": 10, "val": 0, "test": 0, "metrics": ["val_loss"]}
+
+
+SCORES = f"{GOOD}\n    def scores(self, outputs, batch):\n        return "
+
+
+@pytest.mark.parametrize("scores", ["torch.ones(2)", "outputs[:, 0] > 0", "torch.tensor([-1e-6, 1 + 1e-6])"])
+def test_a_class_that_scores_its_samples_can_race(scores: str, check: Callable[..., dict[str, Any]]) -> None:
+    assert check(SCORES + scores)["unscored"] == ""
 
 
 def test_what_it_measures_is_told_as_a_validation_will_call_it(check: Callable[..., dict[str, Any]]) -> None:
@@ -142,6 +152,30 @@ CASES: dict[str, tuple[str, type[ModelyardError], str]] = {
         ConfigError,
         r"metrics\(\) returned 'a' of shape \(7,\); return its mean, or one number for each of the 2 samples",
     ),
+    "scores arguments": (
+        GOOD + "\n    def scores(self, outputs):\n        return outputs\n",
+        ConfigError,
+        r"Mine.scores: too many positional arguments; it is called as scores\(self, outputs, batch\) -> ",
+    ),
+    "scores raise": (
+        SCORES + "outputs.nothing",
+        ConfigError,
+        r"^mine.py:19, in Mine.scores\(self, outputs, batch\) -> ",
+    ),
+    "no scores": (SCORES + "0.5", ConfigError, r"Mine: scores\(\) returned a float, not a tensor with one number for "),
+    "mean score": (
+        SCORES + "outputs.sigmoid().mean()",
+        ConfigError,
+        r"Mine: scores\(\) returned a tensor of shape \(\); return one number for each of the 2 samples",
+    ),
+    "score shape": (SCORES + "outputs.sigmoid()", ConfigError, r"scores\(\) returned a tensor of shape \(2, 1\)"),
+    "score above 1": (
+        SCORES + "torch.tensor([1.0, 1.5])",
+        ConfigError,
+        r"Mine: scores\(\) returned 1.5 for sample 1; a score is between 0 and 1, and more is better",
+    ),
+    "score below 0": (SCORES + "torch.tensor([-3, 0])", ConfigError, r"scores\(\) returned -3 for sample 0"),
+    "score of nothing": (SCORES + "outputs[:, 0] * torch.nan", ConfigError, r"scores\(\) returned nan for sample 0"),
     "metric loss": (
         GOOD + "\n    def metrics(self, outputs, batch):\n        return {'loss': 1}\n",
         ConfigError,

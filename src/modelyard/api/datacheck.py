@@ -11,6 +11,7 @@ from modelyard.domain.base import canonical_json
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError, DataError, UserError, rebuild
 from modelyard.domain.parts.usercode import UserCode
+from modelyard.domain.schedulers import Racing
 from modelyard.domain.structure import build_key
 from modelyard.store import Store
 
@@ -20,7 +21,7 @@ MOST_CHECKED = 50
 """Of runs with code of the user's own and different params, so many are tried, evenly spread."""
 
 Opened = Mapping[str, Any]
-"""What a check opened: number of samples by split, and the names of the metrics."""
+"""What a check opened: number of samples by split, the names of the metrics, and why samples have no scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Samples:
     test: int = 0
     metrics: tuple[str, ...] = ()
     """What a validation reports, where that is code of the user's own and was tried."""
+    unscored: str = ""
+    """Why validation samples have no scores that a search could race by; empty if they have."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def check_runs(name: str, specs: Sequence[RunSpec]) -> list[Samples | None]:
 
 
 def check_search(sweep: SweepSpec, samples: Sequence[Samples | None]) -> None:
-    """Raise ``ConfigError`` for a search that decides by validations, or metrics, of which there will be none."""
+    """Raise ``ConfigError`` for a search that decides by validations, metrics or scores of which there will be none."""
     if not sweep.search.decides:
         return
     if any(one is not None and not one.val for one in samples):
@@ -73,6 +76,11 @@ def check_search(sweep: SweepSpec, samples: Sequence[Samples | None]) -> None:
             "set data.val_fraction above 0, or add some"
         )
     for number, one in enumerate(samples, start=1):
+        if one is not None and one.unscored and isinstance(sweep.search.scheduler, Racing):
+            raise ConfigError(
+                f"{sweep.name}-{number}: search.scheduler: racing needs a score of each validation sample, and "
+                f"{one.unscored}"
+            )
         for goal in sweep.search.goals:
             if one is not None and one.metrics and goal.metric not in one.metrics:
                 raise ConfigError(

@@ -21,11 +21,6 @@ def check_search(search: SearchConfig, *, metrics: Sequence[MetricConfig] | None
     if not search.decides:
         return
     _check_goals(search, metrics)
-    if metrics is None and isinstance(search.scheduler, Racing):
-        raise ValueError(
-            "search.scheduler: 'racing' compares a score of each validation sample, and only image-classification has "
-            "one; use 'asha' or 'median' instead"
-        )
     if epochs is None:
         _check_no_epochs(search)
     elif search.scheduler != EveryRun():

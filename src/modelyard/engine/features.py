@@ -1,4 +1,7 @@
-"""The features of frozen backbones: computed once per sample, for all learners of which they are inputs."""
+"""The features of frozen backbones: computed once per sample, for all learners of which they are inputs.
+
+The learners share the backbone, too.
+"""
 
 import hashlib
 import os
@@ -14,6 +17,7 @@ from modelyard.engine.learner import Learner
 from modelyard.store.feature_folder import FeatureFolder
 from modelyard.store.home import Home
 from modelyard.tasks.base import Features, FrozenProblem, SplitName, TaskData
+from modelyard.tasks.frozen_part import FrozenPart, FrozenParts
 
 MOST_BYTES = 10 << 30
 """How much the features in a home may take on the disk, unless ``MODELYARD_FEATURE_BYTES`` says otherwise."""
@@ -26,6 +30,7 @@ class SharedFeatures:
     def __init__(self, home: Home) -> None:
         self._folder = FeatureFolder(home.features, limit=int(os.environ.get("MODELYARD_FEATURE_BYTES", MOST_BYTES)))
         self._opened: WeakValueDictionary[str, Features] = WeakValueDictionary()
+        self._parts = FrozenParts()
 
     def give(self, learner: Learner, feed: Callable[[str, TaskData], Feed]) -> list[str]:
         """Let ``learner`` train on the features of its model's frozen part, as it is now; return notes for the log.
@@ -33,10 +38,10 @@ class SharedFeatures:
         ``feed`` returns the feed of a data set, given a key that equal ones share. Does nothing if no part is frozen.
         """
         problem = learner.problem
-        frozen = problem.frozen_part() if isinstance(problem, FrozenProblem) else None
-        if frozen is None:
+        part = problem.frozen_part(self._parts) if isinstance(problem, FrozenProblem) else None
+        if part is None:
             return []
-        key = _key(learner, frozen)
+        key = _key(learner, part)
         features = self._opened.get(key) or self._open(learner, key)
         if features is None:
             return [
@@ -44,7 +49,7 @@ class SharedFeatures:
                 "features are more than data.cache_mebibytes and more than MODELYARD_FEATURE_BYTES"
             ]
         self._opened[key] = features
-        learner.use_features(features, feed(key, features))
+        learner.use_features(features, feed(key, features), self._parts)
         samples = sum(features.size(split) for split in SplitName)
         return [
             f"the backbone is frozen: what it makes of {samples} samples is computed once, and the head trains on it"
@@ -62,11 +67,12 @@ class SharedFeatures:
             )
 
 
-def _key(learner: Learner, frozen: object) -> str:
+def _key(learner: Learner, part: FrozenPart) -> str:
     """Return what decides every bit of the features, as 64 hexadecimal digits."""
     training = learner.spec.training
     parts = {
-        "frozen": frozen,
+        "frozen": [part.digest, part.config],
+        "problem": learner.problem.metadata,
         "data": learner.data.fingerprint,
         "arithmetic": [training.precision, training.threads, training.deterministic],
         "code": code_fingerprint(),

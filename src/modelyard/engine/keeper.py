@@ -26,10 +26,8 @@ class Keeper:
     def remember_best(self, metrics: Mapping[str, float]) -> None:
         """Keep a copy of the evaluated weights as the best so far."""
         learner = self.learner
-        self.best_weights = {
-            name: tensor.detach().to("cpu", copy=True)
-            for name, tensor in learner.weights(learner.evaluated_model).items()
-        }
+        weights = learner.weights(learner.evaluated_model)
+        self.best_weights = learner.shared.keep(weights, weights)
         self._best = {
             "step": learner.progress.step,
             "epoch": learner.progress.epoch,
@@ -37,6 +35,12 @@ class Keeper:
         }
         self._best_blob = None
         self._best_recorded = False
+
+    def share(self) -> None:
+        """Keep no copy of what the learner shares with others."""
+        learner = self.learner
+        if self.best_weights is not None and learner.shared.parts:
+            self.best_weights = learner.shared.keep(self.best_weights, learner.weights(learner.evaluated_model))
 
     def drafts(self, metrics: Mapping[str, float], session_state: dict[str, Any]) -> list[CheckpointDraft]:
         """Write the files of a checkpoint (and of the best one, if it is new) and return what is to be recorded.
@@ -97,7 +101,7 @@ class Keeper:
         _check_fits(learner.weights(learner.model), loaded.training_weights)
         if (learner.average is None) != (loaded.state["learner"]["averaged_steps"] is None):
             raise ConfigError("fork: training.ema must be on, or off, as in the parent")
-        learner.check_inherits(loaded.state["learner"]["optimizer"], loaded.index["spec"]["optimizer"]["name"], "fork")
+        self._check_inherits(loaded.state["learner"]["optimizer"], loaded.index["spec"]["optimizer"]["name"], "fork")
         own = learner.optimizer.state_dict()["param_groups"]
         session = self.restore(loaded)
         learner.keep_hyperparameters(own)
@@ -112,8 +116,23 @@ class Keeper:
             if loaded.state is None:
                 raise ConfigError("inherit_optimizer: this checkpoint has weights only; choose the last one instead")
             parent = loaded.index["spec"]["optimizer"]["name"]
-            learner.check_inherits(loaded.state["learner"]["optimizer"], parent, "inherit_optimizer")
+            self._check_inherits(loaded.state["learner"]["optimizer"], parent, "inherit_optimizer")
             learner.inherit_optimizer(loaded.state["learner"]["optimizer"])
+
+    def _check_inherits(self, state: dict[str, Any], name: str, what: str) -> None:
+        """Raise ``ConfigError`` if the state of an optimizer ``name`` does not fit this run's; ``what`` wants it.
+
+        That is another optimizer, or other parameters in its groups.
+        """
+        own = self.learner.spec.optimizer.name
+        if name != own:
+            raise ConfigError(f"{what}: the parent trained with {name}, this run with {own}; leave {what} out")
+        groups = self.learner.optimizer.state_dict()["param_groups"]
+        if [group["params"] for group in groups] != [group["params"] for group in state["param_groups"]]:
+            raise ConfigError(
+                f"{what}: the parent trained other parameters or decayed others; "
+                f"keep optimizer.decay_norm_and_bias and the frozen layers as they were, or leave {what} out"
+            )
 
     def _weight_files(self) -> dict[str, BlobRef]:
         learner = self.learner

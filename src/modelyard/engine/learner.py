@@ -12,14 +12,16 @@ from torch import Tensor, nn
 
 from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Tune
-from modelyard.domain.errors import ConfigError, NonFiniteLossError
+from modelyard.domain.errors import NonFiniteLossError
 from modelyard.domain.structure import structure_key
 from modelyard.engine.feed import Feed, Place
 from modelyard.engine.numeric import all_finite, autocast, clip_gradients, make_average, make_scaler, set_training
 from modelyard.engine.progress import Progress, Unit
 from modelyard.engine.random_state import RandomState, seed_everything
+from modelyard.engine.shared_parts import SharedParts
 from modelyard.engine.window import Window
 from modelyard.tasks.base import Batch, Features, FrozenProblem, Problem, Saved, SplitName, Task
+from modelyard.tasks.frozen_part import FrozenParts
 from modelyard.tasks.optimizers import build_optimizer, lean_step, set_hyperparameters
 from modelyard.tasks.schedules import factor
 
@@ -64,6 +66,8 @@ class Learner:
     place: Place | None = None
     """Where it is in the data of its feed, if it has one."""
     _features: Features | None = None
+    shared = SharedParts()
+    """What its models share with those of other learners."""
 
     def __init__(self, spec: RunSpec, task: Task, feed: Feed, saved: Saved = None) -> None:
         data = feed.data
@@ -109,10 +113,12 @@ class Learner:
 
     # A frozen backbone.
 
-    def use_features(self, features: Features, feed: Feed) -> None:
+    def use_features(self, features: Features, feed: Feed, parts: FrozenParts) -> None:
         """Train what is behind the frozen part of the model, on the ``features`` that ``feed`` hands out."""
         assert isinstance(self.problem, FrozenProblem)
-        self.problem.use_features(features, self._models)
+        self.shared = SharedParts(self.problem.use_features(features, self._models, parts))
+        if features.prepared:
+            self.shared.leave_device()
         self._features, self._feed, self.data = features, feed, feed.data
         self.place = feed.open(self.progress)
 
@@ -132,6 +138,7 @@ class Learner:
         self._features.prepare(self._compute_features)
         if not self._features.prepared:
             return []
+        self.shared.leave_device()
         return [f"all features are there: those of {self._features.computed} samples were computed, the others read"]
 
     def _compute_features(self, batch: Batch) -> Tensor:
@@ -365,21 +372,6 @@ class Learner:
         """Take over another run's optimizer state. The learning rate stays this run's: every step sets it anew."""
         self.optimizer.load_state_dict({**state, "param_groups": self.optimizer.state_dict()["param_groups"]})
 
-    def check_inherits(self, state: dict[str, Any], name: str, what: str) -> None:
-        """Raise ``ConfigError`` if the state of an optimizer called ``name`` does not fit this one; ``what`` wants it.
-
-        That is another optimizer, or other parameters in its groups.
-        """
-        own = self.spec.optimizer.name
-        if name != own:
-            raise ConfigError(f"{what}: the parent trained with {name}, this run with {own}; leave {what} out")
-        groups = self.optimizer.state_dict()["param_groups"]
-        if [group["params"] for group in groups] != [group["params"] for group in state["param_groups"]]:
-            raise ConfigError(
-                f"{what}: the parent trained other parameters or decayed others; "
-                f"keep optimizer.decay_norm_and_bias and the frozen layers as they were, or leave {what} out"
-            )
-
     def keep_hyperparameters(self, groups: list[dict[str, Any]]) -> None:
         """After ``load`` of another run's state: go by this run's own config; ``groups`` are those of its optimizer."""
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "param_groups": groups})
@@ -389,7 +381,8 @@ class Learner:
 
     def check_finite(self) -> None:
         """Raise ``NonFiniteLossError`` if a weight became NaN or infinite, so that no such checkpoint is ever saved."""
-        if not all_finite(self.model.state_dict().values()):
+        # What is shared never changes, and may be on another device.
+        if not all_finite(tensor for tensor in self.weights(self.model).values() if not self.shared.holds(tensor)):
             step = self.progress.step
             raise NonFiniteLossError(
                 step, f"the weights became NaN or infinite by step {step}; lower optimizer.learning_rate"

@@ -79,6 +79,7 @@ class Opener:
         notes += self._features.give(
             learner, lambda key, features: self._feed(key, features, learner.plan, learner.device)
         )
+        keeper.share()
         session.forks = find_forks(self._store, run, session)
         with self._store.write(lease) as write:
             write.lines([*notes, _where_it_starts(run, learner)])

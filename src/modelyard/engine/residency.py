@@ -2,6 +2,7 @@
 
 A run is moved down only when the one whose turn it is does not fit beside the others. Moving swaps the storage of
 each tensor and keeps the tensor itself, so model, optimizer and average stay wired together, and no bit changes.
+What learners share with each other stays where it is, and is counted once.
 """
 
 import os
@@ -120,12 +121,17 @@ class Residency:
         placement = self._placements.pop(id(learner))
         placement.file.unlink(missing_ok=True)
 
+    def _shared_bytes(self, *, on_device: bool) -> int:
+        """Return the bytes of what learners share, each once: on an accelerator, or in host memory."""
+        parts = {id(part): part for one in self._placements.values() for part in one.learner.shared.parts}
+        return sum(part.bytes(on_device=on_device) for part in parts.values())
+
     def has_room(self) -> bool:
         """Whether one more learner like the largest here would fit into memory, without anything moved to the disk."""
         if self._host_bytes is None or not self._placements:
             return True
         sizes = [placement.expected_bytes for placement in self._placements.values()]
-        return sum(sizes) + max(sizes) <= self._host_bytes
+        return self._shared_bytes(on_device=False) + sum(sizes) + max(sizes) <= self._host_bytes
 
     def tier(self, learner: Learner) -> Tier:
         """Return where a learner's tensors are."""
@@ -156,9 +162,11 @@ class Residency:
 
     def _move_down(self, wanted: Placement, kept: Sequence[Placement], source: Tier, target: Tier, limit: int) -> None:
         """Move the longest unused learners from ``source`` to ``target`` until the rest and ``wanted`` fit."""
+        on_accelerator = wanted.learner.device.type != "cpu"
         others = sorted(self._at(source, wanted), key=lambda placement: placement.last_used)
         needed = sum(placement.bytes for placement in others)
         needed += wanted.bytes if source is Tier.DEVICE else 0
+        needed += self._shared_bytes(on_device=on_accelerator and source is Tier.DEVICE)
         for placement in others:
             if needed <= limit:
                 return

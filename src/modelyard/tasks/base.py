@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from modelyard.domain.config import RunSpec
+from modelyard.tasks.frozen_part import FrozenPart, FrozenParts
 from modelyard.tasks.nested import Nested, leaves, map_tensors, split
 
 
@@ -153,10 +154,10 @@ class Problem(Protocol):
 
 @runtime_checkable
 class ScoresSamples(Protocol):
-    """A problem that can score each sample of a validation between 0 and 1; more is better."""
+    """A problem that may score each sample of a validation between 0 and 1; more is better."""
 
     keep_scores: bool
-    """Whether the scores of the next evaluations are kept."""
+    """Whether the scores of the next evaluations are kept. Setting it raises ``ConfigError`` if it has none."""
 
     def take_scores(self) -> bytes:
         """Return the packed scores of the last evaluation, in the order of its samples, and forget them."""
@@ -183,8 +184,11 @@ class Features(TaskData, Protocol):
 class FrozenProblem(Protocol):
     """A problem whose model may begin with a frozen part, so that it could get the part's outputs as its inputs."""
 
-    def frozen_part(self) -> Mapping[str, Any] | None:
-        """Return what the frozen part's outputs depend on besides data and arithmetic, as JSON; None without one."""
+    def frozen_part(self, parts: FrozenParts) -> FrozenPart | None:
+        """Return the frozen part, one of ``parts`` if it is the very same; None without one.
+
+        What it makes of the data depends on that, on the problem's ``metadata``, and on arithmetic.
+        """
         ...
 
     def open_features(
@@ -200,8 +204,11 @@ class FrozenProblem(Protocol):
         """Return what the frozen part makes of a batch: float [B, ...]."""
         ...
 
-    def use_features(self, features: Features, models: Sequence[nn.Module]) -> None:
-        """Take the ``features`` as inputs from now on; ``models`` are this problem's and copies of it."""
+    def use_features(self, features: Features, models: Sequence[nn.Module], parts: FrozenParts) -> Sequence[FrozenPart]:
+        """Take the ``features`` as inputs from now on; ``models`` are this problem's and copies of it.
+
+        They give up their frozen parts, and get those of ``parts`` to show in their weights. Returns these, in order.
+        """
         ...
 
 

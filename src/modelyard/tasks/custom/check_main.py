@@ -1,9 +1,10 @@
 """``python -m modelyard.tasks.custom.check_main``: looks at a user's code in a process of its own, before it trains.
 
 Reads JSON objects from standard input, one a line: ``{"spec": <RunSpec>, "source": <text of the file>}``, and writes
-one JSON line to standard output for each: ``{"opened": {"train": n, "val": n, "test": n, "metrics": [<name>, ...]}}``,
-where the metrics are what a validation reports, or ``{"error": {"kind": <class of the error>, "message": ...}}``. Ends
-after the first error with its exit code, else with 0. What the code prints goes to standard error.
+one JSON line to standard output for each: ``{"opened": {"train": n, "val": n, "test": n, "metrics": [<name>, ...],
+"unscored": <text>}}``, where the metrics are what a validation reports and the text says why no search can race (empty
+if one can), or ``{"error": {"kind": <class of the error>, "message": ...}}``. Ends after the first error with its exit
+code, else with 0. What the code prints goes to standard error.
 """
 
 import json
@@ -20,6 +21,7 @@ from modelyard.domain.parts.usercode import TrainerFunction, UserCode
 from modelyard.domain.validation import validate
 from modelyard.tasks.base import Saved, SplitName, Task, TaskData
 from modelyard.tasks.custom.data import seed_generators
+from modelyard.tasks.custom.problem import CustomProblem
 from modelyard.tasks.custom.task import CustomTask
 from modelyard.tasks.trainer.opening import open_trainer
 from modelyard.tasks.usercode import RAISED, explained, noted
@@ -45,7 +47,8 @@ class Checker:
     def check(self, spec: RunSpec, saved: Saved) -> dict[str, Any]:
         """Open the data and do a step and an evaluation of a few samples.
 
-        Returns the size of each split, and the names of the ``metrics`` as far as they are known.
+        Returns the size of each split, the names of the ``metrics`` as far as they are known, and why the samples are
+        ``unscored``.
 
         Raises ``ConfigError`` or ``DataError`` for what would stop the run.
         """
@@ -54,12 +57,12 @@ class Checker:
             if spec.trainer is not None:
                 return check_trainer(spec.trainer, saved, seed=spec.seed)
             data = self._open(spec, saved)
-            metrics = self._try(spec, data, saved)
+            tried = self._try(spec, data, saved)
         except ModelyardError:
             raise
         except RAISED as error:
             raise ConfigError(explained(error, spec.user_code)) from error
-        return {**{split.value: data.size(split) for split in SplitName}, "metrics": metrics}
+        return {**{split.value: data.size(split) for split in SplitName}, **tried}
 
     def _open(self, spec: RunSpec, saved: Saved) -> TaskData:
         key = self._task.data_key(spec, saved)
@@ -67,19 +70,21 @@ class Checker:
             self._data[key] = self._task.open_data(spec, saved)
         return self._data[key]
 
-    def _try(self, spec: RunSpec, data: TaskData, saved: Saved) -> list[str]:
+    def _try(self, spec: RunSpec, data: TaskData, saved: Saved) -> dict[str, Any]:
         seed_generators(spec.seed)
         problem = self._task.build(spec, data, saved)
+        assert isinstance(problem, CustomProblem)
         samples = np.arange(min(_SAMPLES, data.size(SplitName.TRAIN)), dtype=np.int64)
         batch = data.batch(SplitName.TRAIN, samples)
         inputs, targets = problem.training_inputs(batch, epoch=0)
         loss = problem.loss(problem.forward(problem.model.train(), inputs), targets)
         if not loss.requires_grad:
             raise ConfigError(f"{_name(spec.user_code)}: the loss does not depend on any weight of the model")
+        problem.keep_scores = not problem.unscored
         problem.start_evaluation()
         problem.evaluate(problem.model.eval(), batch)
         measured, _ = problem.finish_evaluation()
-        return [f"val_{name}" for name in ("loss", *measured)]
+        return {"metrics": [f"val_{name}" for name in ("loss", *measured)], "unscored": problem.unscored}
 
 
 def check_trainer(config: TrainerFunction, saved: Saved, *, seed: int) -> dict[str, int]:

@@ -44,6 +44,13 @@ class Optional(CustomClass, Protocol):
         """Return numbers by name: each a mean of the batch (scalar), or one for each sample [B]."""
         ...
 
+    def scores(self, outputs: Any, batch: Batch) -> Tensor:
+        """Return a score between 0 and 1 for each sample, [B]; more is better. Racing compares runs by their means.
+
+        Each depends on its own sample alone, and no other number of the batch.
+        """
+        ...
+
     def predict(self, model: nn.Module, file: Path) -> Mapping[str, float]:
         """Return the probability of every class for a file, for ``modelyard predict``."""
         ...
@@ -59,6 +66,11 @@ METHODS = (
     ),
     Signature(name="forward", arguments=("model", "batch"), returns="the outputs for the batch"),
     Signature(name="metrics", arguments=("outputs", "batch"), returns="a dict of means, or of one number per sample"),
+    Signature(
+        name="scores",
+        arguments=("outputs", "batch"),
+        returns="a number between 0 and 1 for each sample of the batch [B], more is better",
+    ),
     Signature(name="predict", arguments=("model", "file"), returns="a dict from each class to its probability"),
 )
 SIGNATURES = {signature.name: signature for signature in METHODS}

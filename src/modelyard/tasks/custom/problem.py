@@ -13,6 +13,7 @@ from modelyard.domain.parts.usercode import Custom
 from modelyard.domain.validation import nearest
 from modelyard.tasks.base import Batch, Model, call
 from modelyard.tasks.custom.contract import SIGNATURES
+from modelyard.tasks.custom.scoring import Scoring
 from modelyard.tasks.nested import Nested
 from modelyard.tasks.stacked import follows_rules
 from modelyard.tasks.usercode import noted
@@ -37,6 +38,7 @@ class CustomProblem:
         self.model = build_model(self._config, owner)
         self._own_forward = hasattr(owner, "forward")
         self._has_metrics = hasattr(owner, "metrics")
+        self._scoring = Scoring(self._config, owner)
         self._notes = {name: f"{self._config.class_name}.{signature}" for name, signature in SIGNATURES.items()}
         inputs = self.model_inputs(sample)
         self._rules = isinstance(inputs, Tensor) and not self._own_forward and follows_rules(self.model, inputs.ndim)
@@ -90,12 +92,14 @@ class CustomProblem:
         """Forget what was measured."""
         self._sums = {}
         self._samples = 0
+        self._scoring.start()
 
     def evaluate(self, model: nn.Module, batch: Batch) -> Tensor:
         """Compute the outputs without gradients, add to the metrics, and return the mean loss (scalar)."""
         with torch.no_grad():
             outputs = self.forward(model, self.model_inputs(batch))
             self._samples += len(batch)
+            self._scoring.add(outputs, batch)
             for name, value in self._measure(outputs, batch.inputs).items():
                 self._sums.setdefault(name, []).append(self._mean(name, value, len(batch)) * len(batch))
             return self.loss(outputs, batch.inputs)
@@ -129,6 +133,24 @@ class CustomProblem:
         }
         check_watched(self._spec, [_LOSS, *values])
         return values, {}
+
+    @property
+    def unscored(self) -> str:
+        """Why its samples cannot be scored; empty if they can."""
+        return self._scoring.missing
+
+    @property
+    def keep_scores(self) -> bool:
+        """Whether scores are kept. Setting it raises ``ConfigError`` for a class that gives none."""
+        return self._scoring.keep
+
+    @keep_scores.setter
+    def keep_scores(self, keep: bool) -> None:
+        self._scoring.keep = keep
+
+    def take_scores(self) -> bytes:
+        """Return the packed scores of the last evaluation, in the order of its samples, and forget them."""
+        return self._scoring.take()
 
     def _error(self, message: str) -> ConfigError:
         return ConfigError(f"{self._config.file}: {self._config.class_name}: {message}")

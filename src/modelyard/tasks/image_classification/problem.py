@@ -12,7 +12,7 @@ from modelyard.domain.parts.models import HuggingFace
 from modelyard.domain.sample_scores import pack_scores
 from modelyard.tasks.augmentations import build_augmenter
 from modelyard.tasks.base import Batch, Features, TaskData, call
-from modelyard.tasks.image_classification.data.hashing import Hasher
+from modelyard.tasks.frozen_part import FrozenPart, FrozenParts
 from modelyard.tasks.image_classification.features import ImageFeatures, features_bytes
 from modelyard.tasks.image_classification.image_task_data import ImageTaskData
 from modelyard.tasks.image_classification.normalizer import Normalizer
@@ -82,18 +82,14 @@ class ImageProblem:
 
     # A frozen backbone.
 
-    def frozen_part(self) -> Mapping[str, Any] | None:
-        """Return the backbone's weights (SHA-256) and config, if it is frozen and nothing before it is random."""
+    def frozen_part(self, parts: FrozenParts) -> FrozenPart | None:
+        """Return the backbone, if it is frozen and nothing before it is random."""
         config = self._config
         if not isinstance(config, HuggingFace) or not isinstance(self.model, HuggingFaceClassifier):
             return None
         if not config.freeze_backbone or config.unfreeze_last or not config.cache_features or self._augmenter:
             return None
-        return {
-            "weights": _digest(self.model.backbone_state()),
-            "model": self.metadata["model"],
-            "preprocessing": self.metadata["preprocessing"],
-        }
+        return parts.share(self.model.backbone, self.metadata["model"])
 
     def open_features(
         self, data: TaskData, *, device: torch.device, memory_bytes: int, folder: Callable[[int], Path | None]
@@ -112,13 +108,16 @@ class ImageProblem:
             return None
         return ImageFeatures(data, head=head, example=example, folder=place, memory_bytes=memory_bytes)
 
-    def use_features(self, features: Features, models: Sequence[nn.Module]) -> None:
+    def use_features(self, features: Features, models: Sequence[nn.Module], parts: FrozenParts) -> Sequence[FrozenPart]:
         """Take the ``features`` as inputs from now on; ``models`` are this problem's and copies of it."""
         assert isinstance(features, ImageFeatures)
         self._head = features.head
+        found = []
         for model in models:
             assert isinstance(model, HuggingFaceClassifier)
-            model.take_features(features.head)
+            found.append(parts.share(model.backbone, self.metadata["model"]))
+            model.take_features(features.head, found[-1])
+        return found
 
     def features(self, batch: Batch) -> Tensor:
         """Return what the backbone makes of pixels: float [B, ...]."""
@@ -178,12 +177,3 @@ class ImageProblem:
     def finish_evaluation(self) -> tuple[Mapping[str, float], Mapping[str, Any]]:
         """Return the metrics by name (NaN where the data define none), and artifacts (JSON) by name."""
         return self._metrics.compute(), self._metrics.artifacts()
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 (hex) of tensors, with their names, types and shapes."""
-    hasher = Hasher()
-    for name, tensor in tensors.items():
-        hasher.add(name, f"{tensor.dtype} {tuple(tensor.shape)}")
-        hasher.add(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return hasher.hexdigest()

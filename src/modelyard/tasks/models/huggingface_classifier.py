@@ -1,12 +1,14 @@
 """A transformers model as we train it: pixels in, logits out, frozen parts really frozen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from modelyard.domain.errors import ConfigError
+from modelyard.tasks.frozen_part import FrozenPart, is_same
 
 
 class HuggingFaceClassifier(nn.Module):
@@ -19,6 +21,8 @@ class HuggingFaceClassifier(nn.Module):
         self._frozen: tuple[nn.Module, ...] = ()
         self.head: tuple[nn.Module, ...] = ()
         """The modules from the features on, once the model gets features in place of pixels."""
+        self._part: FrozenPart | None = None
+        """The backbone of a model that gets features. It shares that with others, and has no tensors of it itself."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return logits [B, C] for pixels [B, channels, S, S], or for what ``features`` returned for them."""
@@ -27,9 +31,14 @@ class HuggingFaceClassifier(nn.Module):
         logits: Tensor = self.model(pixel_values=inputs).logits
         return logits
 
-    def take_features(self, head: Sequence[str]) -> None:
-        """Get features in place of pixels from now on; ``head`` is what ``find_head`` returned."""
+    def take_features(self, head: Sequence[str], part: FrozenPart) -> None:
+        """Get features in place of pixels from now on; ``head`` is what ``find_head`` returned.
+
+        ``part`` is a backbone like its own, and takes the place of that in ``state_dict``.
+        """
         self.head = tuple(self.model.get_submodule(name) for name in head)
+        self._part, self._frozen = part, ()
+        setattr(self.model, self.model.base_model_prefix, None)
 
     def find_head(self, pixels: Tensor) -> tuple[tuple[str, ...], Tensor] | None:
         """Return the names of the modules that make logits of features, in order, and the features of ``pixels``.
@@ -57,17 +66,42 @@ class HuggingFaceClassifier(nn.Module):
         found: list[Tensor] = []
         hook = self.model.get_submodule(head[0]).register_forward_pre_hook(lambda _, given: found.append(given[0]))
         training = self.training
+        if self._part is not None:
+            self._part.to_device(pixels.device)
         try:
-            with torch.no_grad():
-                self.eval().model(pixel_values=pixels)
+            self.eval()
+            with torch.no_grad(), self._whole():
+                self.model(pixel_values=pixels)
         finally:
             hook.remove()
             self.train(training)
         return found[0]
 
-    def backbone_state(self) -> dict[str, Tensor]:
-        """Return the parameters and buffers of the backbone by name."""
-        return dict(self.model.base_model.state_dict())
+    @property
+    def backbone(self) -> nn.Module:
+        """What lies before the head, of a model that gets pixels."""
+        module: nn.Module = self.model.base_model
+        return module
+
+    def state_dict(self, *args: Any, **options: Any) -> Any:
+        """Return all weights, those of a shared backbone among them."""
+        with self._whole():
+            return super().state_dict(*args, **options)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load all weights. Raises ``ValueError`` for a backbone that is not the one this model shares with others."""
+        if self._part is None:
+            return super().load_state_dict(state_dict, strict, assign)
+        given = dict(state_dict)
+        prefix = f"model.{self.model.base_model_prefix}."
+        for name, tensor in self.state_dict().items():
+            if name.startswith(prefix) and not (name in given and is_same(tensor, given.pop(name))):
+                raise ValueError(f"{name} is not what this model shares with others; it can only load its own backbone")
+        return super().load_state_dict(given, strict, assign)
+
+    def _whole(self) -> AbstractContextManager[None]:
+        """Return the context in which the model has its backbone."""
+        return self._part.inside(self.model, self.model.base_model_prefix) if self._part else nullcontext()
 
     def _without_randomness(self, pixels: Tensor) -> Tensor | None:
         """Return the logits that training sees, with the head in evaluation mode; None if chance changed them."""
