@@ -14,10 +14,10 @@ from modelyard.domain.run import Lease, Reason, ReasonCode, Run, RunState
 from modelyard.engine.early_stopping import Judge
 from modelyard.engine.forks import Forks
 from modelyard.engine.keeper import Keeper
-from modelyard.engine.learner import StepDone
 from modelyard.engine.progress import Unit
 from modelyard.engine.reasons import asked_for, end_of, is_news
 from modelyard.engine.recorder import Recorder
+from modelyard.engine.step import StepDone
 from modelyard.engine.stopwatch import Stopwatch
 from modelyard.engine.tunes import TuneReplay
 from modelyard.engine.weights import with_weights
@@ -44,9 +44,8 @@ class Session:
         """Monotonic time since when nothing could be written."""
         self.retry_at = 0.0
         self._notice = ""
-        self._execution = ExecutionChanged(execution=execution.value, stack_size=1, stack_gain=None, reason="")
-        """How the run trains, as last written down."""
-        self._next_execution = self._execution
+        self._uncompiled = execution
+        self.began(execution)
         self._doom: Reason | None = None
         self._store = store
         self._keeper = keeper
@@ -64,6 +63,11 @@ class Session:
         self._saved_at = time.monotonic()
         self._speed = Stopwatch()
         self._samples = 0
+
+    def began(self, execution: Execution, *, gain: float | None = None) -> None:
+        """Take how the run trains, as it was written down."""
+        how = {"execution": execution.value, "stack_size": 1, "stack_gain": gain, "reason": ""}
+        self._execution = self._next_execution = ExecutionChanged.model_validate(how)
 
     # Taking turns.
 
@@ -125,6 +129,8 @@ class Session:
         """Write down an optimizer step, as often as things are written down."""
         self._samples += done.samples
         self.recorder.points(self.learner.progress.step, done.logged)
+        if done.not_compiled:
+            self.execute(self._uncompiled, reason=done.not_compiled)
         self._measure(done.learning_rate)
         self.forks.stepped(self.learner.progress.step)
         self._write_if_due(Unit.TRAIN)
@@ -163,9 +169,8 @@ class Session:
         self._evaluation = None
         self._speed.start()
         metrics, artifacts = learner.problem.finish_evaluation()
-        values = {"loss": learner.evaluation_loss, **metrics}
         prefix = _SPLITS[unit].value
-        values = {f"{prefix}_{name}": value for name, value in values.items()}
+        values = {f"{prefix}_{name}": value for name, value in {"loss": learner.evaluation_loss, **metrics}.items()}
         self._record_evaluation(values, prefix, artifacts)
         progress = learner.progress
         if unit is Unit.TEST:
@@ -199,7 +204,9 @@ class Session:
     # Writing down.
 
     def execute(self, execution: Execution, *, members: int = 1, gain: float | None = None, reason: str = "") -> None:
-        """Note how this run trains from now on."""
+        """Note how this run trains from now on; a compiled one stays that, in whatever turns."""
+        if self.learner.compiled is not None:
+            return
         before = self._next_execution
         now = ExecutionChanged(execution=execution.value, stack_size=members, stack_gain=gain, reason=reason)
         self._next_execution = now
@@ -285,8 +292,7 @@ class Session:
         op: ControlRecord | None = None,
     ) -> None:
         said = self.recorder.take()
-        execution = self._next_execution
-        progress = self.learner.progress
+        execution, progress = self._next_execution, self.learner.progress
         blobs: dict[str, tuple[BlobRef, int]] = {}
         try:
             for name, (step, data) in said.artifacts.items():
