@@ -144,6 +144,8 @@ def test_compiled_runs_are_told_with_their_gain_and_why(store: Store, sweep: dic
     PlainView(out).update(snapshot, store.events.read(experiment_id=experiment.id))
     assert "digits-1 and others like it: compiled (it trains at 1.42x the speed)" in out.getvalue().splitlines()
     assert "training: 2 runs compiled (1.4x)" in screen(snapshot)
+    quiet = replace(snapshot.rows[0], quiet_seconds=60.0).quiet
+    assert quiet == "no step for 60 s: compiling, a long evaluation, or its code hangs"
 
 
 def test_the_live_table_shows_runs_and_totals(watched: Collector) -> None:
