@@ -240,14 +240,18 @@ def test_without_a_compiler_any_more_it_goes_on_and_says_so(
     assert "not compiled: there is no compiler" in lines(store, ended)
 
 
-@pytest.mark.parametrize("where", ["before", "within"])
+@pytest.mark.parametrize("where", ["before", "within", "later"])
 def test_a_compiler_that_fails_at_the_first_step_costs_nothing(
     where: str, train: Train, outcome: Outcome, make_spec: MakeSpec, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(plain: Any, **_: Any) -> Any:
+        done: list[Any] = []
+
         def forward(model: Any, inputs: Any) -> Any:
-            if where == "within":  # after random numbers were drawn and batch statistics were moved
-                plain(model, inputs)
+            if where != "before":  # after random numbers were drawn and batch statistics were moved
+                done.append(plain(model, inputs))
+            if where == "later" and len(done) == 1:  # not in the first micro-batch, whose gradients are there
+                return done[0]
             raise RuntimeError("no code for this")
 
         return forward
