@@ -1,16 +1,16 @@
 """Ways to train are measured in child processes; one that dies, or fails, leaves the others to be measured."""
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 
 import pytest
 
 from modelyard.agent import probing
-from modelyard.agent.probing import ProbeError, Prober, why_not_compiled
+from modelyard.agent.probing import ProbeError, Prober
 from modelyard.domain.config import RunSpec
 from modelyard.domain.measurement import Way
+from modelyard.engine.compilers import why_not_compiled
 
 
 def spec(number: int = 0, **changes: object) -> RunSpec:
@@ -98,20 +98,9 @@ def test_a_process_that_takes_too_long_is_ended(prober: Prober, monkeypatch: pyt
     assert prober._children == []
 
 
-def test_compiling_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CXX", raising=False)
-    assert why_not_compiled("cpu", lambda _: "/bin/g++", lambda _: False) == ""
-    assert "needs a C++ compiler" in why_not_compiled("cpu", lambda _: None, lambda _: True)
-    assert "needs triton" in why_not_compiled("cuda", lambda _: "/bin/g++", lambda _: False)
-    assert why_not_compiled("cuda", lambda _: "/bin/g++", lambda _: True) == ""
-    assert "no stable support" in why_not_compiled("mps", lambda _: "/bin/g++", lambda _: True)
-    monkeypatch.setenv("CXX", "mine")
-    assert why_not_compiled("cpu", lambda name: name if name == "mine" else None, lambda _: True) == ""
-
-
 @pytest.mark.long
 def test_compiled_steps_are_measured(prober: Prober) -> None:
-    if why_not_compiled("cpu", shutil.which, lambda _: True):
+    if why_not_compiled("cpu"):
         pytest.skip("there is no compiler here")
     prober.open(spec())
     compiled = prober.measure([spec()], Way(1, 1, compiled=True))

@@ -134,6 +134,22 @@ def screen(snapshot: Snapshot, *, width: int = 140, height: int = 30) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def test_compiled_runs_are_told_with_their_gain_and_why(store: Store, sweep: dict[str, Any]) -> None:
+    spec = SweepSpec.model_validate(sweep)
+    experiment = store.experiments.create(spec, expand(spec), actor="test")
+    how = {"execution": "compiled", "device": "cpu", "reason": "it trains at 1.42x the speed", "gain": 1.42}
+    for _, lease in store.leases.claim(store.leases.register(kind="engine"), limit=2):
+        with store.write(lease) as write:
+            write.begin(start_step=0, checkpoint_id=None, total_steps=9, **how)
+    out = io.StringIO()
+    snapshot = ProgressReader(store, experiment.id, experiment.name).read()
+    PlainView(out).update(snapshot, store.events.read(experiment_id=experiment.id))
+    assert "digits-1 and others like it: compiled (it trains at 1.42x the speed)" in out.getvalue().splitlines()
+    assert "training: 2 runs compiled (1.4x)" in screen(snapshot)
+    quiet = replace(snapshot.rows[0], quiet_seconds=60.0).quiet
+    assert quiet == "no step for 60 s: compiling, a long evaluation, or its code hangs"
+
+
 def test_the_live_table_shows_runs_and_totals(watched: Collector) -> None:
     text = screen(watched.snapshots[-1])
     assert re.search(r"digits-1 +completed .* 100% +2/2 +[▁-█]+ 0.8333 +accuracy 0.2", text)

@@ -172,6 +172,7 @@ def test_compiling_is_measured_where_it_could_pay(cli: Any, prober: Any, file: P
         if option["name"] == "compiled"
     ]
     assert option["compile_seconds"] == 31.0
+    assert option["verdict"].startswith("loses: it trains at 1.00x the speed, the time of compiling included, as")
     assert (64, Way(1, 1, compiled=True)) in prober.asked
     prober.asked.clear()
     cli(*arguments)

@@ -69,6 +69,7 @@ def test_resources_reach_the_plan(cli: Any, engine: Any, sweep: Path) -> None:
     cli("train", sweep, "--execution", "sliced", "--processes", "1", "--slots", "2")
     plan = engine.made[-1].plan
     assert [(group.execution, group.slots) for group in plan.groups] == [(Execution.SLICED, 2)]
+    assert "'compiled' is not one of solo, sliced, stacked" in cli.fails(2, "train", sweep, "--execution", "compiled")
     assert "solo execution trains one run" in cli.fails(2, "train", sweep, "--execution", "solo", "--slots", "2")
 
 

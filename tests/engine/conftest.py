@@ -66,9 +66,11 @@ def make_pool(store: Store) -> Iterator[Callable[..., SessionPool]]:
     """Build a pool whose worker is this process."""
     workers: list[str] = []
 
-    def build(*, slots: int = 1, residency: Residency | None = None, **options: Any) -> SessionPool:
+    def build(
+        *, slots: int = 1, residency: Residency | None = None, compiles: bool = True, **options: Any
+    ) -> SessionPool:
         workers.append(store.leases.register(kind="engine"))
-        placing = Placing(device=torch.device("cpu"), execution=Execution.SOLO, reason="a test")
+        placing = Placing(device=torch.device("cpu"), execution=Execution.SOLO, reason="a test", compiles=compiles)
         return SessionPool(
             store=store,
             worker_id=workers[-1],

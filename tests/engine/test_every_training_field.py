@@ -119,7 +119,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], Look]] = {
     "threads": ({"threads": 1}, {"threads": 2}, lambda seen: seen.threads),
     "deterministic": ({"deterministic": True}, {"deterministic": False}, lambda seen: seen.deterministic),
 }
-ELSEWHERE = {"max_retries": "test_max_retries_is_how_often_a_process_may_be_lost"}
+ELSEWHERE = {
+    "compile": "test_compiled_runs.test_never_and_an_execution_that_was_asked_for_rule_it_out",
+    "max_retries": "test_max_retries_is_how_often_a_process_may_be_lost",
+}
 
 
 def fields() -> Iterator[str]:

@@ -1,5 +1,6 @@
 """From measured steps to the choice of a way and to the time of a sweep."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -106,12 +107,62 @@ def test_without_one_run_alone_nothing_is_known() -> None:
     assert wall_time([judge(ALONE), result], start=1, opening=1, processes=2) is None
 
 
-@pytest.mark.parametrize(("seconds", "verdict"), [(0.5, "not used: "), (9.0, "slower than without compiling")])
-def test_compiling_is_told_with_its_time_and_never_chosen(seconds: float, verdict: str) -> None:
-    compiled = tried(1, seconds, processes=1, compiled=True, compile_seconds=31.0)
-    option = judge(ALONE, tried(1, 0.8, processes=1), compiled).options[2]
-    assert (option.name, option.compile_seconds) == ("compiled", 31.0)
-    assert option.verdict.startswith(verdict)
+def compiled(seconds: float) -> Tried:
+    return tried(1, seconds, processes=1, compiled=True, compile_seconds=50.0)
+
+
+SINGLE = tried(1, 0.8, processes=1)
+
+
+def test_compiling_is_chosen_where_it_is_the_fastest_with_its_own_time() -> None:
+    result = judge(ALONE, SINGLE, compiled(0.4))
+    assert [one.verdict.split(":")[0] for one in result.options] == ["loses", "for comparison", "chosen"]
+    option = result.options[2]
+    assert (option.name, option.compile_seconds, option.speed) == ("compiled", 50.0, pytest.approx(2.0))
+    # 500 steps of 0.8 s beside idle cores against 500 of 0.4 s and 50 s of compiling
+    assert option.verdict.startswith(
+        "chosen: it trains at 1.60x the speed, the time of compiling included, as measured"
+    )
+    assert (result.members, result.compiled) == (1, 16)
+    # Each of the two processes compiles once, and both together are slower than one by 1.0 to 0.8.
+    assert result.training_seconds == pytest.approx(16 * 500 * 0.4 / 0.8 + 2 * 50)
+    assert result.longest_seconds == pytest.approx(500 * 0.4 / 0.8)
+
+
+@pytest.mark.parametrize(
+    ("ways", "why"),
+    [
+        ((compiled(0.65),), "loses: it trains at 1.07x the speed, .* must be 1.15x as fast as uncompiled"),
+        ((compiled(9.0),), "loses: it trains at 0.09x the speed"),
+        ((EIGHT, compiled(0.3)), "must be 1.15x as fast as the 2.50x of 8 runs as one model"),
+    ],
+)
+def test_compiling_loses_with_the_reason(ways: tuple[Tried, ...], why: str) -> None:
+    result = judge(ALONE, SINGLE, *ways)
+    assert re.search(why, result.options[-1].verdict), result.options[-1].verdict
+    assert result.compiled == 0
+    assert result.members == (8 if EIGHT in ways else 1)
+
+
+@pytest.mark.parametrize("execution", [Execution.SLICED, Execution.STACKED])
+def test_who_asks_for_an_execution_gets_no_other(execution: Execution) -> None:
+    result = judge(ALONE, SINGLE, compiled(0.1), execution=execution)
+    assert result.options[2].verdict == f"loses: not where --execution {execution} is asked for"
+
+
+@pytest.mark.parametrize(("mode", "count"), [("always", 16), ("never", 0)])
+def test_compiling_follows_the_config(mode: str, count: int) -> None:
+    result = judge(ALONE, SINGLE, compiled(0.1 if mode == "never" else 9.0), what=runs(compile=mode))
+    assert result.compiled == count
+    assert result.options[2].verdict == f"{'chosen' if count else 'loses'}: training.compile is {mode}"
+
+
+def test_short_runs_are_not_compiled_where_long_ones_are() -> None:
+    specs = (*runs(3).specs, *runs(1, epochs=1).specs)
+    result = judge(ALONE, SINGLE, compiled(0.4), what=Runs(specs=specs, together=2, processes=2, memory_bytes=None))
+    assert result.compiled == 3
+    assert result.options[2].verdict.startswith("chosen for 3 of 4 runs: it trains at 1.60x")
+    assert result.options[0].verdict == "chosen"
 
 
 def test_processes_share_the_work_but_none_ends_before_its_longest_run() -> None:

@@ -57,6 +57,8 @@ def test_wishes_win_and_are_named(wishes: Wishes, expected: tuple[int, Execution
 
 
 def test_wishes_that_cannot_be() -> None:
+    with pytest.raises(UserError, match="cannot be asked for here"):
+        Wishes(execution=Execution.COMPILED)
     with pytest.raises(UserError, match="slots must be at least 1"):
         Wishes(slots=0)
     with pytest.raises(UserError, match="solo"):

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -147,18 +147,6 @@ class Prober:
     ) -> None:
         self._end()
         self._scratch.cleanup()
-
-
-def why_not_compiled(device: str, find: Callable[[str], str | None], has_module: Callable[[str], bool]) -> str:
-    """Return why ``torch.compile`` cannot work for a device here; empty if it can."""
-    if device == "mps":
-        return "torch.compile has no stable support for this device"
-    if device != "cpu" and not has_module("triton"):
-        return "torch.compile needs triton, which is not installed"
-    named = os.environ.get("CXX")
-    if not any(find(name) for name in ([named] if named else ["g++", "clang++", "c++"])):
-        return "torch.compile needs a C++ compiler, and there is none"
-    return ""
 
 
 def _spread(specs: Sequence[RunSpec], count: int) -> list[RunSpec]:

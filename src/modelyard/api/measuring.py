@@ -1,19 +1,18 @@
 """Measures the ways to train the runs of one structure on this machine, or recalls what was measured before."""
 
-import importlib.util
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from modelyard.agent.devices import DeviceInfo
-from modelyard.agent.probing import Opened, Probed, ProbeError, Prober, why_not_compiled
+from modelyard.agent.probing import Opened, Probed, ProbeError, Prober
 from modelyard.api.datacheck import Samples
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import StoreError
 from modelyard.domain.measurement import Facts, Measurement, Situation, Way
 from modelyard.domain.structure import workload_hash
+from modelyard.engine.compilers import why_not_compiled
 from modelyard.scheduler.estimates import Tried, name_of, sizes_to_try
 from modelyard.store.circumstances import circumstances
 from modelyard.store.measurements import Measurements, Remembered
@@ -85,8 +84,9 @@ class Measurer:
     def try_compiled(self, runs: Sequence[RunSpec], found: Found, *, seconds: float | None, say: Say) -> None:
         """Add ``torch.compile`` to what was found, or why it is left out; training takes ``seconds`` without it."""
         way = Way(1, 1, compiled=True)
-        why_not = why_not_compiled(self._device.kind, shutil.which, lambda name: bool(importlib.util.find_spec(name)))
-        if not why_not and seconds is not None and seconds < COMPILING_PAYS_SECONDS:
+        modes = {spec.training.compile for spec in runs}
+        why_not = "training.compile is never" if modes == {"never"} else why_not_compiled(self._device.kind)
+        if not why_not and "always" not in modes and seconds is not None and seconds < COMPILING_PAYS_SECONDS:
             why_not = f"left out: training takes less than {COMPILING_PAYS_SECONDS:.0f} s, too little to pay for it"
         situation = Situation(workload=workload_hash(runs), device=self._device.model or self._device.kind)
         known = self._measurements.recall(situation, circumstances()).ways.get(way)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelyard.api.tuned import total_epochs, tuned_fields
+from modelyard.domain.plan import Execution
 from modelyard.domain.run import ACTIVE, FINAL, Run, RunState
 from modelyard.store import Store
 
@@ -50,7 +51,8 @@ class RunRow:
         """What to tell people if nothing moves; else empty."""
         if self.quiet_seconds is None:
             return ""
-        return f"no step for {self.quiet_seconds:.0f} s: a long evaluation, or its code hangs"
+        compiling = "compiling, " * (self.run.execution == Execution.COMPILED)
+        return f"no step for {self.quiet_seconds:.0f} s: {compiling}a long evaluation, or its code hangs"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,17 +15,27 @@ from modelyard.cli.live import LiveView
 from modelyard.cli.output import console, plain, print_json, run_json
 from modelyard.cli.plain import PlainView
 from modelyard.domain.errors import RunFailedError
-from modelyard.domain.plan import Execution
+from modelyard.domain.plan import ASKED_FOR, Execution
 from modelyard.domain.run import Experiment, Run, RunState
 from modelyard.store import Store
 
 KILLED = 130
 TERMINATED = 143
 
+
+def _execution(value: str) -> Execution:
+    """Return what was asked for. Raises ``typer.BadParameter`` if that is not a choice."""
+    if value not in ASKED_FOR:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(ASKED_FOR)}")
+    return Execution(value)
+
+
 ExecutionOption = Annotated[
     Execution | None,
     typer.Option(
         "--execution",
+        parser=_execution,
+        metavar="EXECUTION",
         help="solo: one run after the other; sliced: several in turns; stacked: those of one structure as one model; "
         "default: what is measured to be the fastest.",
     ),

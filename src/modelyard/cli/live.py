@@ -13,7 +13,7 @@ from modelyard.api.progress import RunRow, Snapshot
 from modelyard.cli.live_table import reasons_below, run_table
 from modelyard.cli.output import duration
 from modelyard.domain.events import Event
-from modelyard.domain.plan import Plan
+from modelyard.domain.plan import Execution, Plan
 from modelyard.domain.run import ACTIVE, RunState
 
 REFRESHES_PER_SECOND = 4
@@ -106,9 +106,10 @@ def visible_rows(rows: Sequence[RunRow], room: int) -> list[RunRow]:
 
 
 def executions(snapshot: Snapshot) -> str:
-    """Say how the runs in training train, where some train as one model."""
+    """Say how the runs in training train, where some train as one model, or compiled."""
     hows = Counter(row.run.how for row in snapshot.rows if row.run.state in ACTIVE and row.run.how)
-    if all(row.run.stack_size < 2 for row in snapshot.rows if row.run.state in ACTIVE):
+    training = [row.run for row in snapshot.rows if row.run.state in ACTIVE]
+    if all(run.stack_size < 2 and run.execution != Execution.COMPILED for run in training):
         return ""
     return "training: " + ", ".join(f"{count} run{'s' * (count > 1)} {how}" for how, count in hows.most_common())
 

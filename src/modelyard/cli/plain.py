@@ -1,12 +1,12 @@
 """Progress as plain lines, for pipes and log files: one line per change of state and per epoch."""
 
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, TypeGuard
 
 from modelyard.api.progress import RunRow, Snapshot
 from modelyard.cli.output import duration, number
-from modelyard.domain.events import Event, ExecutionChanged, PastShared, RunStateChanged
-from modelyard.domain.plan import Plan
+from modelyard.domain.events import AttemptStarted, Event, EventPayload, ExecutionChanged, PastShared, RunStateChanged
+from modelyard.domain.plan import Execution, Plan
 from modelyard.domain.run import Run
 
 
@@ -40,10 +40,10 @@ class PlainView:
                 self.say(f"{changed.run.name}: {event.payload.after.value} ({event.payload.reason.message})")
             if changed is not None and isinstance(event.payload, PastShared):
                 self.say(f"{changed.run.name}: first {event.payload.steps:,} steps shared with {event.payload.name}")
-            if changed is not None and isinstance(event.payload, ExecutionChanged):
+            if changed is not None and _tells_execution(event.payload):
                 self._tell_execution(changed.run, event.payload)
 
-    def _tell_execution(self, run: Run, changed: ExecutionChanged) -> None:
+    def _tell_execution(self, run: Run, changed: AttemptStarted | ExecutionChanged) -> None:
         """Say once for all runs of a structure how they train from now on."""
         if self._executions.get(run.structure) != changed.execution:
             self._executions[run.structure] = changed.execution
@@ -65,6 +65,13 @@ class PlainView:
     def say(self, message: str) -> None:
         """Write one line."""
         print(message, file=self._file, flush=True)
+
+
+def _tells_execution(payload: EventPayload) -> TypeGuard[AttemptStarted | ExecutionChanged]:
+    """Whether an event tells how a run trains beyond what the plan said."""
+    if isinstance(payload, AttemptStarted):
+        return payload.execution == Execution.COMPILED
+    return isinstance(payload, ExecutionChanged)
 
 
 def _epoch_line(row: RunRow) -> str:

@@ -32,7 +32,7 @@ _OF_THE_TRAINER = (
         f"training.{name}"
         for name in (
             *("epochs", "batch_size", "accumulate", "eval_batch_size", "evaluate_every"),
-            *("clip_norm", "precision", "ema"),
+            *("clip_norm", "precision", "ema", "compile"),
         )
     ),
 )

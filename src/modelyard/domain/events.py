@@ -67,7 +67,7 @@ class ExecutionChanged(Config):
     execution: str
     stack_size: int
     stack_gain: float | None
-    """How many times as fast as taking turns, if that was measured."""
+    """How many times as fast as taking turns uncompiled, if that was measured."""
     reason: str
 
 

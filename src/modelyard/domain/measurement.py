@@ -97,6 +97,42 @@ class Facts(Config):
     """When that was."""
 
 
+@dataclass(frozen=True)
+class Compiling:
+    """Whether it pays to compile the model of a run."""
+
+    pays: bool
+    gain: float
+    """How many times as fast as in turns and uncompiled, the time of compiling included."""
+    reason: str
+    """One sentence for people."""
+
+
+def judge_compiling(ways: Mapping[Way, Measurement], *, processes: int, together: int, steps: int) -> Compiling | None:
+    """Judge from what was measured whether to compile for ``steps`` steps; None without such measurements.
+
+    So many ``processes`` train side by side, in each up to ``together`` runs of the structure.
+    """
+    alone, compiled = ways.get(Way(1, processes)), ways.get(Way(1, 1, compiled=True))
+    if alone is None or compiled is None:
+        return None
+    single = ways.get(Way(1, 1), alone)  # compiled steps are measured beside idle cores
+    compile_seconds = compiled.compile_seconds or 0.0
+    gain = steps * single.seconds / (compile_seconds + steps * compiled.seconds)
+    stacks = {
+        way.members: alone.seconds * way.members / one.seconds
+        for way, one in ways.items()
+        if 1 < way.members <= together and way.processes == processes and not way.compiled
+    }
+    best = max(stacks.values(), default=1.0)
+    when = f"as measured on {compiled.measured_at:%Y-%m-%d}"
+    told = f"it trains at {gain:.2f}x the speed, the time of compiling included, {when}"
+    if gain >= WORTH_IT * max(best, 1.0):
+        return Compiling(True, gain, told)
+    other = f"the {best:.2f}x of {max(stacks, key=stacks.__getitem__)} runs as one model" if best > 1 else "uncompiled"
+    return Compiling(False, gain, f"{told}; it must be {WORTH_IT}x as fast as {other}")
+
+
 def choose_members(gains: Mapping[int, float]) -> int:
     """Return how many runs should train as one model, given how many times as fast as alone each number is."""
     fastest = max(gains.values(), default=0.0)

@@ -10,6 +10,12 @@ class Execution(StrEnum):
     SOLO = "solo"
     SLICED = "sliced"
     STACKED = "stacked"
+    COMPILED = "compiled"
+    """In turns, or one after the other, by compiled code. Nobody asks for it here: ``training.compile`` does."""
+
+
+ASKED_FOR = (Execution.SOLO, Execution.SLICED, Execution.STACKED)
+"""What a user may ask for when runs are started."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import ConflictError
+from modelyard.domain.plan import Execution
 
 
 class RunState(StrEnum):
@@ -113,11 +114,11 @@ class Run:
     structure: str
     """Equal for runs that can train as one model."""
     execution: str
-    """How it trains, or trained last: ``solo``, ``sliced``, ``stacked``; empty before the first attempt."""
+    """How it trains, or trained last: ``solo``, ``sliced``, ``stacked``, ``compiled``; empty before it started."""
     stack_size: int
     """How many runs train as one model with it, itself included."""
     stack_gain: float | None
-    """How many times as fast as taking turns that was measured to be."""
+    """How many times as fast as taking turns uncompiled that was measured to be, stacked or compiled."""
     parent_id: str | None
     """The run that this one was cloned from."""
     warm_start: str | None
@@ -172,11 +173,14 @@ class Run:
 
     @property
     def how(self) -> str:
-        """How it trains, in a few characters: ``solo``, ``sliced``, ``stacked 8 (2.1x)``; empty before it started."""
-        if self.stack_size < 2:
-            return self.execution
-        gain = "" if self.stack_gain is None else f" ({self.stack_gain:.1f}x)"
-        return f"{self.execution} {self.stack_size}{gain}"
+        """How it trains, in short: ``solo``, ``stacked 8 (2.1x)``, ``compiled (1.3x)``; empty before it started."""
+        members = f" {self.stack_size}" if self.stack_size > 1 else ""
+        return f"{self.execution}{members}" + ("" if self.gain is None else f" ({self.gain:.1f}x)")
+
+    @property
+    def gain(self) -> float | None:
+        """How many times as fast as taking turns uncompiled; None if it does that, or if it was not measured."""
+        return self.stack_gain if self.stack_size > 1 or self.execution == Execution.COMPILED else None
 
     @cached_property
     def spec(self) -> RunSpec:

@@ -1,4 +1,4 @@
-"""What this machine measured before about the speed of stacks, for the trials of one engine process."""
+"""What this machine measured before about the speed of stacks and of compiled code, for one engine process."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import torch
 
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import StoreError
-from modelyard.domain.measurement import Measurement, Situation
+from modelyard.domain.measurement import Compiling, Measurement, Situation, judge_compiling
 from modelyard.domain.structure import workload_hash
 from modelyard.store import clock
 from modelyard.store.circumstances import circumstances
@@ -43,6 +43,11 @@ class KnownTimes:
             {members: measurement.seconds for members, measurement in ways.items()},
             {members: f"{measurement.measured_at:%Y-%m-%d}" for members, measurement in ways.items()},
         )
+
+    def compiling(self, specs: Sequence[RunSpec], *, steps: int) -> Compiling | None:
+        """Return whether to compile for so many ``steps`` of one of these runs; None if that was not measured."""
+        found = self._measurements.recall(self._situation(specs), circumstances())
+        return judge_compiling(found.ways, processes=self._processes, together=len(specs), steps=steps)
 
     def keep(self, specs: Sequence[RunSpec], times: Mapping[int, Sequence[float]]) -> None:
         """Keep times of steps by number of members. It is a convenience: a full disk costs no run anything."""

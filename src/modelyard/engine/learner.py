@@ -5,7 +5,7 @@ import os
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +14,17 @@ from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Tune
 from modelyard.domain.errors import NonFiniteLossError
 from modelyard.domain.structure import structure_key
+from modelyard.engine.compiled import Compiled
 from modelyard.engine.feed import Feed, Place
 from modelyard.engine.numeric import all_finite, autocast, clip_gradients, make_average, make_scaler, set_training
 from modelyard.engine.progress import Progress, Unit
 from modelyard.engine.random_state import RandomState, seed_everything
 from modelyard.engine.shared_parts import SharedParts
+from modelyard.engine.step import Step, StepDone
 from modelyard.engine.window import Window
 from modelyard.tasks.base import Batch, Features, FrozenProblem, Problem, Saved, SplitName, Task
 from modelyard.tasks.frozen_part import FrozenParts
+from modelyard.tasks.nested import Nested
 from modelyard.tasks.optimizers import build_optimizer, lean_step, set_hyperparameters
 from modelyard.tasks.schedules import factor
 
@@ -29,40 +32,13 @@ FILL_NEW_MEMORY = bool(os.environ.get("MODELYARD_FILL_NEW_MEMORY"))
 """Whether deterministic runs fill new tensors with NaN, to find kernels that read them before they are set."""
 
 
-class StepDone(NamedTuple):
-    """What an optimizer step was."""
-
-    samples: int
-    learning_rate: float
-    logged: Mapping[str, float] = {}
-    """What else was measured."""
-
-
-class Step:
-    """An optimizer step that was begun: the mean loss over all of its micro-batches is to be minimised."""
-
-    def __init__(self, micro_batches: list[Batch], learning_rate: float) -> None:
-        self.micro_batches = micro_batches
-        self.learning_rate = learning_rate
-        self.samples = sum(map(len, micro_batches))
-        self.shares = [len(batch) / self.samples for batch in micro_batches]
-        """The share of each micro-batch in the mean over all samples."""
-        self._losses: list[Tensor] = []
-
-    def add_loss(self, loss: Tensor, number: int) -> None:
-        """Take the mean loss (scalar, without a graph) of one micro-batch."""
-        self._losses.append(loss if len(self.shares) == 1 else loss * self.shares[number])
-
-    def loss(self) -> Tensor:
-        """Return the mean loss (scalar) over all micro-batches."""
-        return self._losses[0] if len(self._losses) == 1 else torch.stack(self._losses).sum()
-
-
 class Learner:
     """One configuration in training, on its feed's device. Only an *active* learner may step alone."""
 
     stackable = True
     """Whether it may take its steps together with others."""
+    compiled: Compiled | None = None
+    """What computes its gradients, if that is not torch step by step; part of its state."""
     place: Place | None = None
     """Where it is in the data of its feed, if it has one."""
     _features: Features | None = None
@@ -164,6 +140,8 @@ class Learner:
         self._catch_up()
         self._random.restore(self.device)
         self._active = True
+        if self.compiled is not None:  # what was moved meanwhile may have to be compiled for anew
+            self.compiled.unproven = True
 
     def deactivate(self) -> None:
         """Put the process-wide random state away."""
@@ -201,16 +179,30 @@ class Learner:
     def train_step(self) -> StepDone:
         """Do one optimizer step on its micro-batches, alone."""
         step = self.begin_step()
+        why_not = ""
+        if self.compiled is None or not self.compiled.unproven:
+            self._compute_gradients(step)
+        elif why_not := self.compiled.attempt(lambda: self._compute_gradients(step), self.model, self.device):
+            self.compiled = None
+            step.forget_losses()
+            self._compute_gradients(step)
+        return self.end_step(step)._replace(not_compiled=why_not)
+
+    def _compute_gradients(self, step: Step) -> None:
         for parameter in self._trainable:
             parameter.grad = None
         for number, batch in enumerate(step.micro_batches):
             with self.autocast():
                 inputs, targets = self.problem.training_inputs(batch, epoch=self.progress.epoch)
-                outputs = self.problem.forward(self.model, inputs)
+                outputs = self._forward(inputs)
                 loss = self.problem.loss(outputs, targets)
             step.add_loss(loss.detach(), number)
             loss.backward(self.scaled_share(step.shares[number]))  # type: ignore[no-untyped-call]
-        return self.end_step(step)
+
+    def _forward(self, inputs: Nested) -> Nested:
+        if self.compiled is None:
+            return self.problem.forward(self.model, inputs)
+        return self.compiled.forward(self.problem.forward, self.model, inputs)
 
     def scaled_share(self, share: float) -> Tensor | None:
         """Return the factor (scalar) of a micro-batch's gradients: its share of the step, as the scaler scales it.
@@ -340,6 +332,7 @@ class Learner:
             "scaler": self.scaler.state_dict(),
             "averaged_steps": None if self.average is None else self.average.n_averaged,
             "random": self._random.to_state(),
+            "compiled": None if self.compiled is None else {"shapes": self.compiled.shapes},
             "window": {"losses": self.window.losses, "norms": self.window.norms},
         }
 
@@ -358,6 +351,8 @@ class Learner:
         self.learning_rate = state["learning_rate"]
         self.weight_decay = state["weight_decay"]
         self._random = RandomState.from_state(state["random"])
+        compiled = state.get("compiled")  # older checkpoints have none
+        self.compiled = None if compiled is None else Compiled(compiled["shapes"])
         if self._active:
             self._random.restore(self.device)
         self.window = Window(list(state["window"]["losses"]), list(state["window"]["norms"]))

@@ -12,6 +12,7 @@ from modelyard.domain.errors import ConfigError, CorruptBlobError, DataError, No
 from modelyard.domain.plan import Execution
 from modelyard.domain.run import Lease, Run
 from modelyard.engine.checkpoint_files import CheckpointFiles, LoadedCheckpoint
+from modelyard.engine.compile_choice import CompileChoice
 from modelyard.engine.data_plan import DataPlan
 from modelyard.engine.environment import choose_device, code_fingerprint, environment_fingerprint
 from modelyard.engine.features import SharedFeatures
@@ -36,6 +37,10 @@ class Placing:
     execution: Execution
     """How a run trains unless it is found to train faster in another way."""
     reason: str
+    compiles: bool = True
+    """Whether runs may be compiled where that was measured to pay, unless their config says so anyway."""
+    processes: int = 1
+    """Engine processes that train side by side."""
 
 
 class Opener:
@@ -45,6 +50,7 @@ class Opener:
         self._store = store
         self._placing = placing
         self._files = CheckpointFiles(store.blobs)
+        self._compiling = CompileChoice(store, processes=placing.processes, allowed=placing.compiles)
         self._data: WeakValueDictionary[str, TaskData] = WeakValueDictionary()
         self._features = SharedFeatures(store.home)
         self._feeds: WeakValueDictionary[tuple[str, DataPlan, torch.device], Feed] = WeakValueDictionary()
@@ -81,15 +87,20 @@ class Opener:
         )
         keeper.share()
         session.forks = find_forks(self._store, run, session)
+        chosen = self._compiling.choose(run, learner, fresh=loaded is None and not run.forked)
+        compiled = learner.compiled is not None
+        execution = Execution.COMPILED if compiled else self._placing.execution
+        session.began(execution, gain=chosen.gain if compiled else None)
         with self._store.write(lease) as write:
-            write.lines([*notes, _where_it_starts(run, learner)])
+            write.lines([*notes, *chosen.lines, _where_it_starts(run, learner)])
             write.begin(
                 start_step=learner.progress.step,
                 checkpoint_id=None if checkpoint is None else checkpoint.id,
                 total_steps=learner.total_steps,
-                execution=self._placing.execution.value,
+                execution=execution.value,
                 device=str(device),
-                reason=self._placing.reason,
+                reason=chosen.reason if compiled else self._placing.reason,
+                gain=chosen.gain if compiled else None,
             )
             write.progress(
                 step=learner.progress.step,

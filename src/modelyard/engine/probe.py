@@ -14,13 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import nn
 
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import ConfigError, NonFiniteLossError
+from modelyard.engine.compiled import Compiled
 from modelyard.engine.data_plan import DataPlan
 from modelyard.engine.environment import choose_device, prepare_process
 from modelyard.engine.failures import reason_for
@@ -117,7 +117,7 @@ class Probe:
         if not compiled:
             return {"compile_seconds": None}
         learner = self._learners[0]
-        learner.model = cast("nn.Module", torch.compile(learner.model))
+        learner.compiled = Compiled()
         start = time.perf_counter()
         with _alone(learner) as step:
             step()
@@ -197,7 +197,9 @@ class Probe:
 @contextmanager
 def _alone(learner: Learner) -> Iterator[Callable[[], None]]:
     def step() -> None:
-        learner.train_step()
+        done = learner.train_step()
+        if done.not_compiled:
+            raise ConfigError(done.not_compiled)
         _log(learner)
 
     learner.activate()

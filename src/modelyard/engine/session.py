@@ -15,10 +15,10 @@ from modelyard.engine.early_stopping import Judge
 from modelyard.engine.evaluation import Evaluation
 from modelyard.engine.forks import Forks
 from modelyard.engine.keeper import Keeper
-from modelyard.engine.learner import StepDone
 from modelyard.engine.progress import Unit
 from modelyard.engine.reasons import asked_for, end_of, is_news
 from modelyard.engine.recorder import Recorder
+from modelyard.engine.step import StepDone
 from modelyard.engine.stopwatch import Stopwatch
 from modelyard.engine.tunes import TuneReplay
 from modelyard.store import LeasedWrite, Store
@@ -41,9 +41,8 @@ class Session:
         """Monotonic time since when nothing could be written."""
         self.retry_at = 0.0
         self._notice = ""
-        self._execution = ExecutionChanged(execution=execution.value, stack_size=1, stack_gain=None, reason="")
-        """How the run trains, as last written down."""
-        self._next_execution = self._execution
+        self._uncompiled = execution
+        self.began(execution)
         self._doom: Reason | None = None
         self._store = store
         self._keeper = keeper
@@ -61,6 +60,11 @@ class Session:
         self._saved_at = time.monotonic()
         self._speed = Stopwatch()
         self._samples = 0
+
+    def began(self, execution: Execution, *, gain: float | None = None) -> None:
+        """Take how the run trains, as it was written down."""
+        how = {"execution": execution.value, "stack_size": 1, "stack_gain": gain, "reason": ""}
+        self._execution = self._next_execution = ExecutionChanged.model_validate(how)
 
     # Taking turns.
 
@@ -96,8 +100,10 @@ class Session:
         """Do a piece of work (features, an optimizer step, an evaluation batch, the end), and write what is due."""
         unit = self.next_unit()
         self.work(unit)
-        if unit is not Unit.DONE:
-            self._write_if_due(unit)
+        if unit is not Unit.DONE and self.checkpoint_due(unit):
+            self.save()
+        elif unit is not Unit.DONE and self.recorder.due:
+            self.flush()
 
     def work(self, unit: Unit) -> None:
         """Do the piece of work that comes next, and write nothing down, unless it is the end of the run."""
@@ -123,25 +129,18 @@ class Session:
         self._samples += done.samples
         if done.logged:
             self.recorder.points(step, done.logged)
+        if done.not_compiled:
+            self.execute(self._uncompiled, reason=done.not_compiled)
         if step % self._config.log_every == 0 or self.learner.progress.next_unit() is not Unit.TRAIN:
             self._measure(step, done.learning_rate)
         self.forks.stepped(step)
 
-    def _write_if_due(self, unit: Unit) -> None:
-        if self.checkpoint_due(unit):
-            self.save()
-        elif self.recorder.due:
-            self.flush()
-
     def _measure(self, step: int, learning_rate: float) -> None:
-        learner = self.learner
-        learner.window.flush(step)
-        loss, norm = learner.window.take()
-        self.recorder.point("train_loss", step, loss)
-        self.recorder.point("learning_rate", step, learning_rate)
-        if norm is not None:
-            self.recorder.point("grad_norm", step, norm)
-        self.recorder.point("samples_per_second", step, self._samples / max(self._speed.restart(), 1e-9))
+        self.learner.window.flush(step)
+        loss, norm = self.learner.window.take()
+        values = {"train_loss": loss, "learning_rate": learning_rate} | ({} if norm is None else {"grad_norm": norm})
+        speed = self._samples / max(self._speed.restart(), 1e-9)
+        self.recorder.points(step, {**values, "samples_per_second": speed})
         self._samples = 0
 
     def _evaluate(self, unit: Unit) -> None:
@@ -178,7 +177,9 @@ class Session:
     # Writing down.
 
     def execute(self, execution: Execution, *, members: int = 1, gain: float | None = None, reason: str = "") -> None:
-        """Note how this run trains from now on."""
+        """Note how this run trains from now on; a compiled one stays that, in whatever turns."""
+        if self.learner.compiled is not None:
+            return
         before = self._next_execution
         now = ExecutionChanged(execution=execution.value, stack_size=members, stack_gain=gain, reason=reason)
         self._next_execution = now

@@ -6,13 +6,14 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from modelyard.engine.learner import Learner, Step
+from modelyard.engine.learner import Learner
+from modelyard.engine.step import Step
 from modelyard.tasks.stacked import StackedModel, is_stackable, stack_models
 
 
 def stack_key(learner: Learner) -> str | None:
     """Return what learners that can share a stack have in common; None for a model that cannot be stacked."""
-    stackable = learner.stackable and is_stackable(learner.problem)
+    stackable = learner.stackable and learner.compiled is None and is_stackable(learner.problem)
     return f"{learner.device} {learner.on_features} {learner.structure}" if stackable else None
 
 

@@ -115,7 +115,13 @@ def _turn(pool: SessionPool, executor: Executor) -> bool:
 def _make_pool(store: Store, worker_id: str, options: argparse.Namespace) -> SessionPool:
     device = torch.device(options.device)
     device_bytes, host_bytes = default_limits(device)
-    placing = Placing(device=device, execution=options.execution or Execution.SLICED, reason=options.reason)
+    placing = Placing(
+        device=device,
+        execution=options.execution or Execution.SLICED,
+        reason=options.reason,
+        compiles=options.execution in (None, Execution.SOLO),
+        processes=options.processes,
+    )
     return SessionPool(
         store=store,
         worker_id=worker_id,

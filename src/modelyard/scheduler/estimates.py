@@ -4,10 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelyard.domain.config import RunSpec
-from modelyard.domain.measurement import WORTH_IT, Facts, Measurement, Way, choose_members
+from modelyard.domain.measurement import (
+    WORTH_IT,
+    Compiling,
+    Facts,
+    Measurement,
+    Way,
+    choose_members,
+    judge_compiling,
+)
 from modelyard.domain.plan import Execution
-
-COMPILED_LOSES = "not used: Modelyard trains no compiled models"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +65,8 @@ class Estimate:
     options: tuple[Option, ...]
     members: int | None
     """Runs that will train as one model; None if nothing could be measured."""
+    compiled: int
+    """How many runs will train by compiled code."""
     training_seconds: float | None
     longest_seconds: float | None
     """Training time of the longest run."""
@@ -85,20 +93,23 @@ def estimate(
     alone = measured.get(Way(1, runs.processes))
     if alone is None or facts is None:
         return _unknown(len(runs.specs), [_untold(one) for one in tried])
-    judge = _Judge(runs, facts, alone, measured.get(Way(1, 1), alone))
-    members = _members(judge, measured, execution)
-    best = measured[Way(members, runs.processes)]
+    judge = _Judge(runs, facts, measured, execution)
+    compiles = [judge.compiling(spec).pays for spec in runs.specs]
+    members = 0 if all(compiles) else _members(judge)
+    best = measured[Way(members or 1, runs.processes)]
     shared = runs.shared or (0,) * len(runs.specs)
-    steps = [spec.training.epochs * facts.steps_per_epoch for spec in runs.specs]
-    training = [(count - past) * best.seconds / members for count, past in zip(steps, shared, strict=True)]
-    evaluation = [
-        _evaluated(spec, facts, past) * facts.evaluation_seconds for spec, past in zip(runs.specs, shared, strict=True)
-    ]
+    training, evaluation, whole = [], [], []
+    for spec, compiled, past in zip(runs.specs, compiles, shared, strict=True):
+        step, together = (judge.compiled_seconds, 1) if compiled else (best.seconds, members)
+        whole.append(judge.steps(spec) * step)
+        training.append((judge.steps(spec) - past) * step / together)
+        evaluation.append(_evaluated(spec, facts, past) * facts.evaluation_seconds)
     return Estimate(
         options=tuple(judge.option(one, members) for one in tried),
-        members=members,
-        training_seconds=sum(training),
-        longest_seconds=max(steps) * best.seconds,
+        members=members or 1,
+        compiled=sum(compiles),
+        training_seconds=sum(training) + judge.compile_seconds * min(runs.processes, sum(compiles)),
+        longest_seconds=max(whole),
         evaluation_seconds=sum(evaluation),
         memory_bytes=judge.memory(best),
         run_seconds=tuple(map(sum, zip(training, evaluation, strict=True))),
@@ -112,13 +123,11 @@ def _evaluated(spec: RunSpec, facts: Facts, shared: int) -> int:
     return times * facts.val_samples + facts.test_samples
 
 
-def _members(judge: "_Judge", measured: Mapping[Way, Measurement], execution: Execution | None) -> int:
-    stacks = [
-        one for way, one in measured.items() if way.members > 1 and not way.compiled and judge.too_large(one) is None
-    ]
-    if execution in {Execution.SOLO, Execution.SLICED} or not stacks:
+def _members(judge: "_Judge") -> int:
+    stacks = [one for way, one in judge.measured.items() if way.members > 1 and judge.too_large(one) is None]
+    if judge.execution in {Execution.SOLO, Execution.SLICED} or not stacks:
         return 1
-    if execution is Execution.STACKED:
+    if judge.execution is Execution.STACKED:
         return max(one.members for one in stacks)
     return choose_members({one.members: judge.speed(one) for one in stacks})
 
@@ -127,9 +136,28 @@ def _members(judge: "_Judge", measured: Mapping[Way, Measurement], execution: Ex
 class _Judge:
     runs: Runs
     facts: Facts
-    alone: Measurement
-    single: Measurement
-    """One process beside idle cores, which is how compiling is measured."""
+    measured: Mapping[Way, Measurement]
+    execution: Execution | None
+
+    @property
+    def alone(self) -> Measurement:
+        """One run after the other in each process."""
+        return self.measured[Way(1, self.runs.processes)]
+
+    @property
+    def single(self) -> Measurement:
+        """One process beside idle cores, which is how compiling is measured."""
+        return self.measured.get(Way(1, 1), self.alone)
+
+    @property
+    def compiled_seconds(self) -> float:
+        """Time of a compiled step; the processes slow each other in it as they do without."""
+        return 0.0 if self.code is None else self.code.seconds * self.alone.seconds / self.single.seconds
+
+    @property
+    def compile_seconds(self) -> float:
+        """Time of compiling, in each process."""
+        return 0.0 if self.code is None else self.code.compile_seconds or 0.0
 
     def speed(self, one: Measurement) -> float:
         """How many times as fast as alone; several processes share the work, one alone does all of it."""
@@ -150,6 +178,26 @@ class _Judge:
             return None
         return f"does not fit: {one.peak_bytes:,} bytes in each of {one.processes} processes"
 
+    @property
+    def code(self) -> Measurement | None:
+        """What was measured of compiled code."""
+        return self.measured.get(Way(1, 1, compiled=True))
+
+    def compiling(self, spec: RunSpec) -> Compiling:
+        """Whether a run will be compiled: as training will decide, from the same measurements."""
+        mode = spec.training.compile
+        if mode != "auto":
+            return Compiling(mode == "always" and self.code is not None, 1.0, f"training.compile is {mode}")
+        if self.execution not in {None, Execution.SOLO}:
+            return Compiling(False, 1.0, f"not where --execution {self.execution} is asked for")
+        steps = self.steps(spec)
+        judged = judge_compiling(self.measured, processes=self.runs.processes, together=self.runs.together, steps=steps)
+        return judged or Compiling(False, 1.0, "")
+
+    def steps(self, spec: RunSpec) -> int:
+        """Return the optimizer steps of a run."""
+        return spec.training.epochs * self.facts.steps_per_epoch
+
     def option(self, one: Tried, chosen: int) -> Option:
         found = one.measurement
         if found is None:
@@ -166,7 +214,7 @@ class _Judge:
 
     def _verdict(self, one: Measurement, chosen: int) -> str:
         if one.compiled:
-            return COMPILED_LOSES if self.speed(one) > 1 else "slower than without compiling"
+            return self._of_compiling()
         if one.processes < self.alone.processes:
             return "for comparison: other cores would be idle"
         if one.members == chosen:
@@ -177,6 +225,15 @@ class _Judge:
         if one.members > 1 and self.speed(one) < WORTH_IT:
             return f"loses: a stack must be {WORTH_IT}x as fast as its runs alone"
         return "loses"
+
+    def _of_compiling(self) -> str:
+        """Say for how many runs code is compiled, and why: for the longest of those that are, or else of all."""
+        judged = [(self.compiling(spec), self.steps(spec)) for spec in self.runs.specs]
+        chosen = [one for one in judged if one[0].pays]
+        reason = max(chosen or judged, key=lambda one: one[1])[0].reason
+        if not chosen:
+            return f"loses: {reason}"
+        return f"chosen{f' for {len(chosen)} of {len(judged)} runs' * (len(chosen) < len(judged))}: {reason}"
 
 
 def name_of(way: Way) -> str:
@@ -206,6 +263,7 @@ def _unknown(runs: int, options: Sequence[Option]) -> Estimate:
         longest_seconds=None,
         evaluation_seconds=None,
         memory_bytes=None,
+        compiled=0,
         run_seconds=(None,) * runs,
     )
 

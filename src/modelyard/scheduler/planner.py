@@ -30,6 +30,8 @@ class Wishes:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} must be at least 1, not {value}")
+        if self.execution is Execution.COMPILED:
+            raise UserError("execution: 'compiled' cannot be asked for here; set training.compile: always")
         if self.execution is Execution.SOLO and (self.slots or 1) > 1:
             raise UserError("solo execution trains one run at a time; leave slots out, or choose --execution sliced")
 

@@ -52,11 +52,12 @@ class LeasedWrite:
         execution: str,
         device: str,
         reason: str,
+        gain: float | None = None,
     ) -> None:
         """Note that the run is loaded and goes on from ``start_step``: later points of older attempts are void."""
         values = {"start_step": start_step, "begun_at": clock.now()}
         self._connection.execute(update(attempts).where(attempts.c.token == self._lease.token).values(**values))
-        how = {"execution": execution, "stack_size": 1, "stack_gain": None}
+        how = {"execution": execution, "stack_size": 1, "stack_gain": gain}
         self._set(step=start_step, total_steps=total_steps, **how)
         metrics.rewind(self._connection, self._run.key)
         self.event(

@@ -20,6 +20,7 @@ from modelyard.store import clock
 from modelyard.store.circumstances import Circumstances
 from modelyard.store.home import Home, translated_os_errors
 
+_COMPILED = "compiled"
 OLDEST = timedelta(days=30)
 """Older measurements do not count: machines change in ways that no version tells."""
 
@@ -61,6 +62,10 @@ class Measurements:
                 found.notes.append(f"{path.name} does not count: {problem}")
         return found
 
+    def any_compiled(self) -> bool:
+        """Whether anything was measured of compiled code at all; quicker than to recall it."""
+        return any(self._home.measurements.glob(f"*-{_COMPILED}.json"))
+
     def _read(self, path: Path, situation: Situation, now: Circumstances, found: Remembered) -> str:
         """Add a file's content to ``found``; return why it does not count, or nothing."""
         try:
@@ -89,7 +94,7 @@ class Measurements:
         for content in news:
             kind: Mapping[str, Measurement | Facts]
             if isinstance(content, Measurement):
-                compiled = "-compiled" * content.compiled
+                compiled = f"-{_COMPILED}" * content.compiled
                 name, kind = f"{content.members}x{content.processes}{compiled}", {"measurement": content}
             else:
                 name, kind = "facts", {"facts": content}

@@ -196,6 +196,16 @@ def test_how_runs_were_trained_is_grouped(store, make, made, report):
     assert ways == [("stacked", 2, 2.5, 2, "2.5 times as fast"), ("sliced", 1, None, 1, "because")]
 
 
+def test_the_gain_of_compiled_runs_is_told(store, made, make, report):
+    experiment = make([made({"val_accuracy": [0.5]}, end=None)])
+    (run,) = store.runs.list(experiment_id=experiment.id)
+    with store.write(make.leases[run.id]) as write:
+        how = {"execution": "compiled", "device": "cpu", "reason": "it pays", "gain": 1.4}
+        write.begin(start_step=0, checkpoint_id=None, total_steps=9, **how)
+    assert [(way.execution, way.gain, way.reason) for way in report(experiment).ways] == [("compiled", 1.4, "it pays")]
+    assert store.runs.get(run.id).how == "compiled (1.4x)"
+
+
 def test_the_best_config_is_told_apart_from_the_base_and_can_be_trained_again(make, made, report, tmp_path):
     spec = {"optimizer": {"name": "sgd", "learning_rate": 0.25}, "seed": 3}
     best = report(make([made({"val_accuracy": [0.5]}, spec)])).best

@@ -102,8 +102,7 @@ def find_ways(events: Sequence[Event], runs: Sequence[Run]) -> tuple[Way, ...]:
             reasons[event.run_id or ""] = event.payload.reason
     groups: dict[tuple[str, int, float | None, str], list[Run]] = {}
     for run in runs:
-        gain = run.stack_gain if run.stack_size > 1 else None
-        groups.setdefault((run.execution, run.stack_size, gain, reasons.get(run.id, "")), []).append(run)
+        groups.setdefault((run.execution, run.stack_size, run.gain, reasons.get(run.id, "")), []).append(run)
     ways = [
         Way(
             execution=execution,

@@ -1,8 +1,8 @@
 """How long, how exactly and how safely a run trains."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from modelyard.domain.base import Config
 
@@ -81,9 +81,19 @@ class TrainingConfig(Config):
     """Optimizer steps between two points of the training metrics; each is the mean over them."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; ``auto`` takes the best that is there."""
+    compile: Literal["auto", "always", "never"] = "auto"
+    """``torch.compile`` for the steps: ``auto`` where ``modelyard plan`` measured on this machine that it pays."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """CPU threads for the arithmetic of this run; other numbers may round differently."""
     deterministic: bool = True
     """Refuse operations that do not repeat bit for bit."""
     max_retries: Annotated[int, Field(ge=0, le=1_000_000)] = 3
     """How often in a row the run may lose its process without progress before it is failed."""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_what_came_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave ``compile`` out where it is the default: the hashes of configs that were there before stay."""
+        dumped: dict[str, Any] = handler(self)
+        if dumped.get("compile") == "auto":
+            del dumped["compile"]
+        return dumped

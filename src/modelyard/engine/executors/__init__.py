@@ -20,7 +20,7 @@ def make_executor(
             return Stacked(chunk_seconds, measures=True, known=known)
         case Execution.SOLO:
             return Solo()
-        case Execution.SLICED:
+        case Execution.SLICED | Execution.COMPILED:
             return Sliced(chunk_seconds)
         case Execution.STACKED:
             return Stacked(chunk_seconds)

@@ -15,12 +15,12 @@ from modelyard.engine.executors.lockstep import catch_up
 from modelyard.engine.executors.sliced import CHUNK_SECONDS
 from modelyard.engine.executors.trials import Trials
 from modelyard.engine.known_times import KnownTimes
-from modelyard.engine.learner import Step
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.progress import Unit
 from modelyard.engine.reasons import first_line
 from modelyard.engine.session import Session
 from modelyard.engine.stack import Stack, stack_key
+from modelyard.engine.step import Step
 from modelyard.tasks.usercode import RAISED
 
 OPENING_SHARE = 0.02

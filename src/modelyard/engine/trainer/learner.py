@@ -13,8 +13,9 @@ from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Tune
 from modelyard.domain.errors import ConfigError
 from modelyard.domain.structure import structure_key
-from modelyard.engine.learner import Learner, StepDone
+from modelyard.engine.learner import Learner
 from modelyard.engine.random_state import RandomState, seed_everything
+from modelyard.engine.step import StepDone
 from modelyard.engine.trainer.loop import TrainerLoop
 from modelyard.engine.trainer.problem import TrainerProblem, other_logs
 from modelyard.engine.trainer.progress import TrainerProgress

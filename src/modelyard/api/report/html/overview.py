@@ -88,7 +88,7 @@ def ways(report: Report) -> Markup:
     columns = ("execution", "runs", "per group", "measured gain", "device", "why")
     note = (
         "The machine's other facts are kept as a fingerprint only. "
-        "A gain is the measured speed against taking turns; it is unavailable where nothing was stacked."
+        "A gain is the measured speed against taking turns; without a stack or compiled code it is unavailable."
     )
     left_out = f" ({len(rows)} of {len(report.ways)} ways)" if len(report.ways) > len(rows) else ""
     shown = table(f"How the runs were trained{left_out}", columns, rows, right=(1, 2, 3), wrapped=(5,))
