@@ -13,6 +13,7 @@ from modelyard.domain.run import Run, RunState
 from modelyard.engine.checkpoint_files import CheckpointFiles
 from modelyard.engine.executors import Sliced
 from modelyard.engine.pool import SessionPool
+from modelyard.engine.progress import Unit
 from modelyard.engine.residency import Placement, Residency
 from modelyard.engine.session import Session
 from modelyard.store import Store
@@ -81,7 +82,7 @@ def test_eight_members_hold_one_backbone(
         assert len(pool.sessions) == 8
         for session in pool.sessions:
             session.activate()
-            while session.learner.progress.epoch < epochs or session.evaluating:
+            while session.learner.progress.epoch < epochs or session.next_unit() is Unit.VALIDATE:
                 session.advance()
             session.deactivate()
         weights = pool.sessions[0].learner.model.state_dict()
