@@ -24,11 +24,11 @@ def test_a_feed_keeps_a_block_only_while_a_learner_is_there(make_spec: Callable[
     learners = [Learner(spec, task, feed) for _ in range(3)]
     samples = feed.data.size(SplitName.TRAIN)
     for learner in learners:
-        learner._take_micro_batches()
+        learner.place.micro_batches()
     assert feed.gathered == samples  # for all three
     learners.clear()
     del learner
-    Learner(spec, task, feed)._take_micro_batches()
+    Learner(spec, task, feed).place.micro_batches()
     assert feed.gathered == 2 * samples
 
 
@@ -49,13 +49,13 @@ def test_small_samples_take_few_gathers_and_come_in_the_order_of_the_plan(make_s
     permutation = learner.plan.permutation(0)
     steps = learner.plan.steps_per_epoch
     for step in range(steps):
-        for part, expected in zip(learner._take_micro_batches(), learner.plan.step(permutation, step), strict=True):
+        for part, expected in zip(learner.place.micro_batches(), learner.plan.step(permutation, step), strict=True):
             assert part.samples.tolist() == expected.tolist()
             whole = batch(SplitName.TRAIN, expected)
             assert torch.equal(part.inputs, whole.inputs)
             assert torch.equal(part.targets, whole.targets)
         assert all(
-            part is same for part, same in zip(*(one._take_micro_batches() for one in (learner, other)), strict=True)
+            part is same for part, same in zip(*(one.place.micro_batches() for one in (learner, other)), strict=True)
         )
         for one in (learner, other):
             one.progress.advance_step(steps)

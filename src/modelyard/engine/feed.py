@@ -117,6 +117,17 @@ class Place:
         assert self._block is not None
         return self._block.steps[self._progress.step_in_epoch - self._block.first]
 
+    def upcoming(self, count: int) -> list[list[Batch]]:
+        """Return those of up to so many next steps, as far as they are at hand; at least of one."""
+        self.micro_batches()
+        assert self._block is not None
+        first = self._progress.step_in_epoch - self._block.first
+        return self._block.steps[first : first + count]
+
+    def is_at(self, other: "Place") -> bool:
+        """Whether both get the very same batches next."""
+        return self._feed is other._feed and self._progress.where == other._progress.where
+
     def leaves_behind(self, others: Iterable["Place"]) -> list["Place"]:
         """Return those for which a block would have to be read once more if this learner went on now."""
         if self._has_next() or not self.needs_data:

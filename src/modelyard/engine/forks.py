@@ -32,6 +32,11 @@ class Forks:
         """All that have not parted."""
         return [one.follower for one in self._awaited]
 
+    @property
+    def steps(self) -> list[int]:
+        """The steps after which those that have not parted do so at the latest."""
+        return [one.follower.fork_step for one in self._awaited]
+
     def stepped(self, step: int) -> None:
         """Note that ``step`` optimizer steps are done."""
         if self._awaited:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
@@ -25,7 +25,7 @@ from modelyard.engine.window import Window
 from modelyard.tasks.base import Batch, Features, FrozenProblem, Problem, Saved, SplitName, Task
 from modelyard.tasks.frozen_part import FrozenParts
 from modelyard.tasks.nested import Nested
-from modelyard.tasks.optimizers import build_optimizer, lean_step, set_hyperparameters
+from modelyard.tasks.optimizers import build_optimizer, lean_step, repeated_step, set_hyperparameters
 from modelyard.tasks.schedules import factor
 
 FILL_NEW_MEMORY = bool(os.environ.get("MODELYARD_FILL_NEW_MEMORY"))
@@ -172,9 +172,9 @@ class Learner:
         """Optimizer steps of the whole run, as long as it does not stop early."""
         return self.progress.epochs * self.plan.steps_per_epoch
 
-    def current_learning_rate(self) -> float:
-        """Return the learning rate of the next step."""
-        return self.learning_rate * factor(self.spec.schedule, self.progress.step, self.total_steps)
+    def current_learning_rate(self, ahead: int = 0) -> float:
+        """Return the learning rate of the next step, or of the one after so many others."""
+        return self.learning_rate * factor(self.spec.schedule, self.progress.step + ahead, self.total_steps)
 
     def train_step(self) -> StepDone:
         """Do one optimizer step on its micro-batches, alone."""
@@ -216,15 +216,41 @@ class Learner:
 
     def begin_step(self) -> Step:
         """Take the batches of the next step."""
-        learning_rate = self.current_learning_rate()
+        assert self.place is not None
+        return Step(self.place.micro_batches(), self.prepare_step())
+
+    def prepare_step(self, ahead: int = 0) -> float:
+        """Set what the next step needs, or the one after so many others; return its learning rate."""
+        learning_rate = self.current_learning_rate(ahead)
         set_hyperparameters(self.optimizer, learning_rate=learning_rate, weight_decay=self.weight_decay)
         if not self.model.training:
             set_training(self.model, mode=True)
-        return Step(self._take_micro_batches(), learning_rate)
+        return learning_rate
+
+    @property
+    def has_plain_steps(self) -> bool:
+        """Whether a step is one micro-batch's gradients and the optimizer, and no more."""
+        more = self.compiled is not None or self.average is not None or self._scales
+        return not more and self._config.clip_norm is None and self.plan.accumulate == 1
+
+    def optimizer_step(self) -> Callable[[], None]:
+        """Return the plain optimizer step, for as long as the gradients stay in the same memory."""
+        return repeated_step(self._step_optimizer)
+
+    def end_stride(self, losses: Tensor, samples: int) -> StepDone:
+        """Note plain steps, with losses [steps], that were done on so many samples."""
+        learning_rate = self.current_learning_rate(len(losses) - 1)
+        for _ in range(len(losses)):
+            self.progress.advance_step(self.plan.steps_per_epoch)
+        self.window.add_all(losses)
+        return StepDone(samples, learning_rate)
 
     def end_step(self, step: Step) -> StepDone:
         """Change the weights by the gradients that are there: those of this step alone."""
-        norm = None if self._config.clip_norm is None else self._clip(self._config.clip_norm)
+        norm = None
+        if self._config.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            norm = clip_gradients(self._trainable, self._config.clip_norm)
         if self._scales:
             self.scaler.step(self.optimizer)
             self.scaler.update()
@@ -239,15 +265,6 @@ class Learner:
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context in which forward passes run."""
         return autocast(self._config, self.device)
-
-    def _clip(self, norm: float) -> Tensor:
-        self.scaler.unscale_(self.optimizer)
-        return clip_gradients(self._trainable, norm)
-
-    def _take_micro_batches(self) -> list[Batch]:
-        """Return the micro-batches of the present step, on the device."""
-        assert self.place is not None
-        return self.place.micro_batches()
 
     def refusal(self, change: Tune) -> str:
         """Return why hyperparameters cannot be changed so; nothing if they can."""
@@ -290,13 +307,12 @@ class Learner:
     def _evaluate(self, split: SplitName, model: nn.Module) -> Generator[int, None, None]:
         set_training(model, mode=False)
         self.problem.start_evaluation()
-        size = self.data.size(split)
         losses: list[tuple[Tensor, int]] = []
         for batch in self._feed.batches(split, self._config.eval_batch_size):
             with torch.no_grad(), self.autocast():
                 losses.append((self.problem.evaluate(model, batch), len(batch)))
             yield len(batch)
-        self.evaluation_loss = math.fsum(loss.item() * count for loss, count in losses) / size
+        self.evaluation_loss = math.fsum(loss.item() * count for loss, count in losses) / self.data.size(split)
 
     def close(self) -> None:
         """Give up what does not go with the memory."""

@@ -48,6 +48,11 @@ class Progress:
             return Unit.TEST
         return Unit.DONE
 
+    @property
+    def where(self) -> tuple[int, int]:
+        """The epoch and the step within it: what decides which batches come next."""
+        return self.epoch, self.step_in_epoch
+
     def advance_step(self, steps_per_epoch: int) -> None:
         """Count one optimizer step."""
         self.step += 1

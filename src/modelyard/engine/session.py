@@ -54,7 +54,7 @@ class Session:
         """The runs that go on from what this one has done."""
         self._metrics: dict[str, float] = {}
         self._applied_op = 0
-        self._replay = TuneReplay([], after=0)
+        self.tunes = TuneReplay([], after=0)
         self._save_failed = False
         self._evaluation: Evaluation | None = None
         self._saved_at = time.monotonic()
@@ -119,7 +119,7 @@ class Session:
 
     def next_unit(self) -> Unit:
         """Apply the tunes that are due at this step, and return what comes next."""
-        for record in self._replay.due(self.learner.progress.step):
+        for record in self.tunes.due(self.learner.progress.step):
             self._apply(record)
         return self.learner.next_unit()
 
@@ -346,7 +346,7 @@ class Session:
 
     def _tune(self, record: ControlRecord, op: Tune) -> None:
         """Apply a new tune, after every older one that still waits for its old step: the newest always wins."""
-        for older in self._replay.rest():
+        for older in self.tunes.rest():
             self._apply(older)
         if op.epochs is None:
             self._commit(op=record)
@@ -358,7 +358,7 @@ class Session:
 
     def replay(self, records: Sequence[ControlRecord]) -> None:
         """Take the tunes that were acknowledged after the restored checkpoint; each is applied at its old step."""
-        self._replay = TuneReplay(records, after=self._applied_op)
+        self.tunes = TuneReplay(records, after=self._applied_op)
 
     def _apply(self, record: ControlRecord) -> None:
         assert isinstance(record.op, Tune)

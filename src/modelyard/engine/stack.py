@@ -1,6 +1,8 @@
 """Learners of one structure that take their optimizer steps together, as one model."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 import torch
@@ -8,13 +10,25 @@ from torch import Tensor
 
 from modelyard.engine.learner import Learner
 from modelyard.engine.step import Step
+from modelyard.tasks.base import Batch
 from modelyard.tasks.stacked import StackedModel, is_stackable, stack_models
+from modelyard.tasks.usercode import RAISED
 
 
 def stack_key(learner: Learner) -> str | None:
     """Return what learners that can share a stack have in common; None for a model that cannot be stacked."""
     stackable = learner.stackable and learner.compiled is None and is_stackable(learner.problem)
     return f"{learner.device} {learner.on_features} {learner.structure}" if stackable else None
+
+
+@dataclass
+class Stride:
+    """Several plain steps."""
+
+    losses: list[Tensor] = field(default_factory=list)
+    """Those of each step, [K]."""
+    samples: int = 0
+    """Of each learner, in all steps."""
 
 
 class Stack:
@@ -57,16 +71,54 @@ class Stack:
             memory.restore()
             raise
 
+    def stride(self, count: int, *, seconds: float) -> "Stride":
+        """Take up to ``count`` plain steps of learners that are at the same place, until ``seconds`` are over.
+
+        One that fails is as if it had not begun. The learners' positions stay where they are.
+        """
+        assert self._model is not None
+        done, optimizers, end = Stride(), list[Callable[[], None]](), time.monotonic() + seconds
+        try:
+            upcoming = [learner.place.upcoming(count) for learner in self.learners if learner.place is not None]
+        except RAISED:  # samples that cannot be read
+            return done
+        for ahead, (batch,) in enumerate(upcoming[0]):
+            memory = self._model.remember()
+            for learner in self.learners:
+                learner.prepare_step(ahead)
+            try:
+                self._model.zero_grad()
+                losses = self._gradients(self._model, [batch] * len(self.learners), 1.0)
+                if not optimizers:  # from here on they stay in the same memory
+                    self._model.hand_out_gradients()
+                    optimizers = [learner.optimizer_step() for learner in self.learners]
+            except RAISED:
+                memory.restore()
+                break
+            with torch.no_grad():
+                for step in optimizers:
+                    step()
+            done.losses.append(losses)
+            done.samples += len(batch)
+            if time.monotonic() >= end:
+                break
+        return done
+
     def _micro_batch(self, model: StackedModel, steps: Sequence[Step], number: int) -> None:
         batches = [step.micro_batches[number] for step in steps]
+        losses = self._gradients(model, batches, steps[0].shares[number])
+        for step, loss in zip(steps, losses.unbind(0), strict=True):
+            step.add_loss(loss, number)
+
+    def _gradients(self, model: StackedModel, batches: Sequence[Batch], share: float) -> Tensor:
+        """Add the gradients of a micro-batch of each learner, ``share`` of its step; return the losses, [K]."""
         epochs = [learner.progress.epoch for learner in self.learners]
         with self.learners[0].autocast():
             inputs, targets = self._problems.training_inputs(batches, epochs=epochs)
             outputs = model.forward(inputs)
             losses, back = self._problems.losses(outputs, targets)
-        for step, loss in zip(steps, losses.unbind(0), strict=True):
-            step.add_loss(loss, number)
-        model.backward(back(self._scales(losses, steps[0].shares[number])))
+        model.backward(back(self._scales(losses, share)))
+        return losses
 
     def _scales(self, losses: Tensor, share: float) -> Tensor:
         """Return the factor of each member's loss, [K]: its share of the step, as its scaler scales it."""

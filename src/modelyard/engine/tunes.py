@@ -20,6 +20,11 @@ class TuneReplay:
                 step = record.applied_step if step is None else min(step, record.applied_step)
                 self._waiting.insert(0, (step, record))
 
+    @property
+    def steps(self) -> list[int]:
+        """Where those that wait are due."""
+        return [at for at, _ in self._waiting]
+
     def due(self, step: int) -> list[ControlRecord]:
         """Return, once, the tunes that are due when ``step`` steps are done."""
         if not self._waiting:

@@ -26,11 +26,15 @@ class Window:
         if norm is not None:
             self._pending_norms.append(norm)
 
+    def add_all(self, losses: Tensor) -> None:
+        """Take the losses, [steps], of several optimizer steps."""
+        self._pending_losses.append(losses)
+
     def flush(self, step: int) -> None:
         """Bring the values to the host. Raises ``NonFiniteLossError`` with the first bad step; ``step`` is the last."""
         if not self._pending_losses:
             return
-        values: list[float] = torch.stack(self._pending_losses).tolist()
+        values: list[float] = torch.hstack(self._pending_losses).tolist()
         first = step - len(values) + 1
         self._pending_losses.clear()
         for offset, value in enumerate(values):

@@ -35,10 +35,10 @@ class StepTimes:
         self._total = 0.0
         self._enough_seconds = ENOUGH_SECONDS / parts
 
-    def add(self, seconds: float) -> None:
-        """Take the time of one step."""
-        self._seconds.append(seconds)
-        self._total += seconds
+    def add(self, seconds: float, count: int = 1) -> None:
+        """Take the time of one step, or of each of several."""
+        self._seconds += [seconds] * count
+        self._total += seconds * count
 
     @property
     def full(self) -> bool:

@@ -21,6 +21,7 @@ from modelyard.engine.reasons import first_line
 from modelyard.engine.session import Session
 from modelyard.engine.stack import Stack, stack_key
 from modelyard.engine.step import Step
+from modelyard.engine.stride import take_stride
 from modelyard.tasks.usercode import RAISED
 
 OPENING_SHARE = 0.02
@@ -172,6 +173,8 @@ class _Turn:
         if not self._all_here() or self._pool.stopping.is_set():
             return
         start = time.perf_counter()
+        if self._stride(stack, start):
+            return
         steps: list[Step] = []
         for session in self._sessions:
             self._pool.attempt(session, partial(_begin, session, steps))
@@ -189,6 +192,19 @@ class _Turn:
         else:
             self._step_alone(self._sessions)
             self._fits = not self._all_here()
+
+    def _stride(self, stack: Stack, start: float) -> bool:
+        """Let all take several steps, if there is nothing to look at between them; return whether they did."""
+        first = self._sessions[0].learner.progress.step
+        strides = take_stride(stack, self._sessions, most=math.inf if self._until is None else self._until - first)
+        for session, done in zip(self._sessions, strides, strict=bool(strides)):
+            self._pool.attempt(session, partial(session.stepped, done))
+        if strides:
+            self._write(self._sessions, Unit.TRAIN)
+        if strides and self._times is not None:
+            count = self._sessions[0].learner.progress.step - first
+            self._times.add((time.perf_counter() - start) / count, count)
+        return bool(strides)
 
     def _together(self, stack: Stack, steps: Sequence[Step]) -> bool:
         """Compute all gradients; return whether that went well."""

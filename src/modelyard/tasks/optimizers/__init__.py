@@ -5,11 +5,11 @@ from torch.optim import Optimizer
 
 from modelyard.domain.parts.optimizers import OptimizerConfig
 from modelyard.tasks.optimizers import builtin, lion, muon
-from modelyard.tasks.optimizers.lean import lean_step
+from modelyard.tasks.optimizers.lean import lean_step, repeated_step
 from modelyard.tasks.optimizers.registry import OPTIMIZERS
 from modelyard.tasks.optimizers.start import spare_the_compiler
 
-__all__ = ["OPTIMIZERS", "build_optimizer", "lean_step", "set_hyperparameters"]
+__all__ = ["OPTIMIZERS", "build_optimizer", "lean_step", "repeated_step", "set_hyperparameters"]
 
 _ENTRIES = (builtin, lion, muon)
 """Importing these files fills the registry."""

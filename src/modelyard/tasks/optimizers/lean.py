@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,14 @@ from torch.optim import Adam, AdamW, Optimizer
 from modelyard.tasks.optimizers.start import plain_step
 
 _PLAIN = {"amsgrad": False, "maximize": False, "capturable": False, "differentiable": False, "fused": True}
+
+
+def repeated_step(step: Callable[[], None]) -> Callable[[], None]:
+    """Return what does the same as ``step``, which ``lean_step`` returned, while all gradients stay where they are.
+
+    To be called without autograd.
+    """
+    return step.repeated() if isinstance(step, _LeanAdam) else step
 
 
 def lean_step(optimizer: Optimizer) -> Callable[[], None]:
@@ -70,6 +79,13 @@ class _LeanAdam:
                 self._step_all(gradients)
         else:
             self._step_all(gradients)
+
+    def repeated(self) -> Callable[[], None]:
+        """Return what does further steps for as long as the gradients stay in the same memory."""
+        gradients = [[parameter.grad for parameter in lists.parameters] for lists in self._lists]
+        if self._steps is None or any(gradient is None for group in gradients for gradient in group):
+            return self
+        return partial(self._step_all, gradients)
 
     def _step_all(self, gradients: list[list[Any]]) -> None:
         self._counter += 1  # ten times as fast as torch's addition
