@@ -47,11 +47,16 @@ ROWS: dict[str, tuple[str, dict[str, Any], int, int]] = {
 }
 
 
+MOST_AT_FULL_LENGTH = 16
+"""More configs train for fewer epochs each, so that every row takes about as long."""
+
+
 class Job:
     """One row: the same configs for every side."""
 
     def __init__(self, folder: Path, key: str, count: int, mnist: Path | None) -> None:
         self.label, model, batch, epochs = ROWS[key]
+        epochs = max(1, epochs * MOST_AT_FULL_LENGTH // max(count, MOST_AT_FULL_LENGTH))
         self.folder = folder / f"{key}-{count}"
         self.folder.mkdir()
         data: dict[str, Any] = {"source": "digits"}
@@ -175,9 +180,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
     table = Table(title="Many at once", columns=columns, packages=["modelyard", "torch", "numpy"])
     table.note("Wall seconds of the whole command: start of Python, imports, data, training, one evaluation per epoch.")
     table.note("Training alone: from the beginning of the first run to the end of the last one, trials included.")
-    table.note(
-        "One big batch: what one model gains by a batch as large as those of a whole stack; no stack gains more."
-    )
+    table.note("One big batch: what plain PyTorch gains by a batch as large as those of a whole stack.")
     table.note(
         f"(b) and (c): {CORES} processes of one thread. All: fp32, fused AdamW, the same batches in the same order."
     )
@@ -207,8 +210,9 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
             table.row(*cells)
             plain, ours = (100 * float(np.mean(one)) for one in (job.accuracies, job.ours))
             table.note(
-                f"{job.label}: {job.samples} samples x {job.configs[0]['epochs']} epochs; mean validation accuracy "
-                f"{plain:.2f}% (b), {ours:.2f}% (Modelyard). Modelyard found in its last round: {'; '.join(job.found)}."
+                f"{count} x {job.label}: {job.samples} samples x {job.configs[0]['epochs']} epochs; mean validation "
+                f"accuracy {plain:.2f}% (b), {ours:.2f}% (Modelyard). "
+                f"Modelyard found in its last round: {'; '.join(job.found)}."
             )
             print(table.rows[-1], job.found, plain, ours, flush=True)
             table.finish("many", write=arguments.write)  # after each row: the whole table takes an hour

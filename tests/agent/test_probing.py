@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,34 @@ def test_steps_evaluation_memory_and_sizes_are_measured(prober: Prober) -> None:
     stacked = prober.measure([spec(number) for number in range(5)], Way(4, 2))
     assert stacked.seconds > 0
     assert stacked.evaluation_seconds is None
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_rehearsal_trains_with_all_that_belongs_to_it_and_leaves_nothing(
+    members: int, prober: Prober, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environment = {"MODELYARD_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "TMPDIR": str(scratch)}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with Prober(device="cpu", threads=1, processes=2) as fresh:
+        fresh.open(spec())
+        found = fresh.rehearse([spec(training={"epochs": 500})], Way(members, 2), together=8)
+        assert not [path for path in scratch.iterdir() if path.name.startswith("modelyard-plan-")]
+    assert len(found) == 2
+    for one in found:
+        assert one.seconds > 0
+        assert one.steps >= 4 * members
+        assert one.evaluated % 359 == 0
+        assert one.evaluated >= 359
+
+
+def test_runs_that_end_within_a_rehearsal_are_all_of_it(prober: Prober) -> None:
+    prober.open(spec())
+    for one in prober.rehearse([spec(training={"epochs": 3}), spec(1, training={"epochs": 3})], Way(1, 2), together=2):
+        assert one.steps <= 2 * 3 * 4
+        assert one.evaluated <= 2 * (3 * 359 + 180)
 
 
 def test_a_process_that_dies_fails_what_was_measured_and_nothing_else(prober: Prober) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelyard.agent.probing import Opened, Probed, ProbeError
+from modelyard.agent.probing import Opened, Probed, ProbeError, Rehearsed
 from modelyard.api.datacheck import Samples
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import MissingExtraError
@@ -36,6 +36,8 @@ class FakeProber:
     seconds: dict[int, float]
     broken: dict[int, str]
     cannot_stack: str
+    overhead: float | None
+    age: float
 
     def __init__(self, *, device: str, threads: int, processes: int, code: dict[str, str]) -> None:
         self.processes = processes
@@ -64,6 +66,12 @@ class FakeProber:
             compile_seconds=31.0 if way.compiled else None,
         )
 
+    def rehearse(self, specs: Sequence[RunSpec], way: Way, *, together: int) -> list[Rehearsed]:
+        if self.overhead is None:
+            raise ProbeError("it took longer than 120 s")
+        alone = 100 * self.seconds[way.members] / way.members + 359 * 1e-4
+        return [Rehearsed(seconds=alone * slow, steps=100, evaluated=359) for slow in (1.0, self.overhead)]
+
     def __enter__(self) -> "FakeProber":
         return self
 
@@ -77,9 +85,12 @@ def prober(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeProber]]:
         seconds = {1: 0.01, 2: 0.01, 4: 0.01}
         broken = {}
         cannot_stack = ""
+        overhead = 1.0
+        age = 0.5
 
     monkeypatch.setattr("modelyard.api.estimating.Prober", Prober)
     monkeypatch.setattr("modelyard.api.planning.cores", lambda: 2)
+    monkeypatch.setattr("modelyard.cli.plan._age_of_this_command", lambda: Prober.age)
     samples = Samples(train=1258, val=359, test=180)
     monkeypatch.setattr("modelyard.cli.plan.check_runs", lambda _, specs: [samples] * len(specs))
     return Prober
@@ -106,6 +117,21 @@ def test_it_says_what_won_what_lost_and_how_long_it_takes(cli: Any, prober: Any,
     assert "measuring took" in output.out
     assert "structure 1 of 2: measuring alone, 2 at the same time" in output.err.splitlines()
     assert prober.asked[0] == (64, Way(1, 2))
+
+
+def test_what_training_takes_beside_its_steps_is_rehearsed_and_remembered(cli: Any, prober: Any, file: Path) -> None:
+    plain = cli("plan", file, "--json").json["estimate"]["wall_time"]
+    prober.overhead, prober.age = 2.5, 9.0
+    output = cli("plan", file, "--fresh", "--json")
+    slow = output.json["estimate"]["wall_time"]
+    assert "training for a moment, to see what else it takes" in output.err
+    assert slow["start"] == 9.0, "the command's own start, which is longer than that of its processes"
+    for name in ("training", "evaluation"):
+        assert slow[name] == pytest.approx(2.5 * plain[name])
+    prober.overhead = None
+    assert cli("plan", file, "--json").json["estimate"]["wall_time"] == slow
+    output = cli("plan", file, "--fresh")
+    assert "what training takes beside its steps is not in the estimate: it took longer than 120 s" in output.out
 
 
 @pytest.mark.covers("plan --fresh")

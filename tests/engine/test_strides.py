@@ -10,12 +10,12 @@ from torch import Tensor
 from modelyard.domain.config import RunSpec
 from modelyard.domain.control import Tune
 from modelyard.domain.run import Run, RunState
-from modelyard.engine import stride
+from modelyard.engine import stack
 from modelyard.engine.executors import Stacked
 from modelyard.engine.forks import Awaited, Forks
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.stack import Stack, Stride
-from modelyard.engine.stride import free_steps
+from modelyard.engine.stride import free_steps, take_stride
 from modelyard.engine.tunes import TuneReplay
 from modelyard.store import Follower, Store
 
@@ -43,13 +43,13 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Taken:
     steps: Taken = []
     original = Stack.stride
 
-    def counted(stack: Stack, count: int, *, seconds: float) -> Stride:
-        done = original(stack, count, seconds=seconds)
+    def counted(whole: Stack, count: int, *, seconds: float) -> Stride:
+        done = original(whole, count, seconds=seconds)
         steps.append(len(done.losses))
         return done
 
     monkeypatch.setattr(Stack, "stride", counted)
-    monkeypatch.setattr(stride, "STRIDE_SECONDS", 60.0)
+    monkeypatch.setattr(stack, "STRIDE_SECONDS", 60.0)
     return steps
 
 
@@ -92,7 +92,7 @@ def test_members_at_different_steps_take_them_one_by_one(
     second.activate()
     second.advance()
     second.deactivate()
-    assert stride.take_stride(Stack([first.learner, second.learner]), [first, second], most=9) == []
+    assert take_stride(Stack([first.learner, second.learner]), [first, second], most=9) == []
     assert not taken
     pool.release_all()
     pool = make_pool(slots=2)
@@ -108,9 +108,9 @@ def test_a_step_that_fails_ends_the_stride_and_is_taken_again(
     specs = [config(0.001), config(0.01)]
     gradients, calls = Stack._gradients, []
 
-    def failing(stack: Stack, *arguments: Any) -> Tensor:
+    def failing(whole: Stack, *arguments: Any) -> Tensor:
         calls.append(None)
-        losses = gradients(stack, *arguments)
+        losses = gradients(whole, *arguments)
         if len(calls) in {3, 9}:
             raise torch.OutOfMemoryError("no memory for a moment")
         return losses

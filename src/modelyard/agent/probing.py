@@ -19,6 +19,9 @@ START_SECONDS = 120.0
 ANSWER_SECONDS = 120.0
 """Longest time that one answer may take: opening data, building models, compiling, or measuring steps."""
 
+MOST_IN_TURNS = 4
+"""How many runs take turns in a rehearsal; more would tell no more."""
+
 Json = dict[str, Any]
 
 
@@ -49,6 +52,17 @@ class Probed:
     optimizer_bytes: int
     evaluation_seconds: float | None
     compile_seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsed:
+    """What real training did in a moment, in one process."""
+
+    seconds: float
+    steps: int
+    """Of all runs together."""
+    evaluated: int
+    """Samples that were evaluated, for all runs together."""
 
 
 class Prober:
@@ -92,6 +106,16 @@ class Prober:
         answers = self._ask(way.processes, {"go": True, "evaluate": evaluate}, "measured")
         slowest = max(answers, key=lambda answer: float(answer["seconds"]))
         return Probed(**slowest, compile_seconds=prepared[0]["compile_seconds"])
+
+    def rehearse(self, specs: Sequence[RunSpec], way: Way, *, together: int) -> list[Rehearsed]:
+        """Train some of these runs in each process for a moment, and keep nothing. Raises ``ProbeError``.
+
+        Those are a stack, or up to ``together`` that take turns.
+        """
+        count = way.members if way.members > 1 else min(together, MOST_IN_TURNS)
+        members = [spec.model_dump(mode="json") for spec in _spread(specs, count)]
+        answers = self._ask(way.processes, {"rehearse": members, "stacked": way.members > 1}, "rehearsed")
+        return [Rehearsed(**answer) for answer in answers]
 
     def _ask(self, processes: int, request: Json, expected: str) -> list[Json]:
         """Have the first ``processes`` children do the same at the same time; return their answers."""

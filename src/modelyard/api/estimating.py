@@ -68,6 +68,8 @@ class Wanted:
     """Measure again what is known."""
     shared: tuple[int, ...] = ()
     """How many first steps of each run another one trains for it; empty if none does."""
+    start_seconds: float = 0.0
+    """How long a command takes until it has checked its runs, before they can begin."""
     code: Mapping[str, str] = field(default_factory=dict)
     """The texts of the runs' own code, by its digest."""
 
@@ -103,7 +105,7 @@ def estimate_sweep(
             one = _Structure(runs, samples[indices[0]], shared, wanted, measurer).estimate(partial(_say, say, where))
             differs = structure_differences(specs[ordered[0][0]], runs[0])
             found.append((_described(indices, differs, *one), one[0]))
-    estimate = _summed_up(found, specs, wanted.plan)
+    estimate = _summed_up(found, specs, wanted)
     return replace(estimate, probe_seconds=time.monotonic() - started, load=load)
 
 
@@ -135,6 +137,8 @@ class _Structure:
         )
         judged = estimate(what, found.facts, found.tried, execution=self.wanted.execution)
         if judged.training_seconds is not None:
+            members = judged.members or 1
+            self.measurer.rehearse(self.runs, found, members=members, together=together, say=say)
             self.measurer.try_compiled(self.runs, found, seconds=judged.training_seconds / processes, say=say)
             judged = estimate(what, found.facts, found.tried, execution=self.wanted.execution)
         return found, judged
@@ -153,11 +157,13 @@ def _described(indices: Sequence[int], differs: tuple[str, ...], found: Found, j
     )
 
 
-def _summed_up(found: Sequence[tuple[StructureEstimate, Found]], specs: Sequence[RunSpec], plan: Plan) -> SweepEstimate:
+def _summed_up(
+    found: Sequence[tuple[StructureEstimate, Found]], specs: Sequence[RunSpec], wanted: Wanted
+) -> SweepEstimate:
     facts = [one.facts for _, one in found if one.facts is not None]
     estimates = [one.estimate for one, _ in found]
     memory = [one.memory_bytes for one in estimates if one.memory_bytes is not None]
-    processes = min(len(plan.groups), len(specs))
+    processes = min(len(wanted.plan.groups), len(specs))
     seconds = {
         number: value for one, _ in found for number, value in zip(one.runs, one.estimate.run_seconds, strict=True)
     }
@@ -165,7 +171,7 @@ def _summed_up(found: Sequence[tuple[StructureEstimate, Found]], specs: Sequence
         structures=tuple(one for one, _ in found),
         wall_time=wall_time(
             estimates,
-            start=max((one.start_seconds for one in facts), default=0.0),
+            start=max([wanted.start_seconds, *(one.start_seconds for one in facts)]),
             opening=max((one.open_seconds for one in facts), default=0.0),
             processes=processes,
         ),

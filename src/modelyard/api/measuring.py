@@ -22,6 +22,11 @@ MOST_SECONDS = 180.0
 COMPILING_PAYS_SECONDS = 300.0
 """Compiling takes up to a minute itself, so it is measured only where training takes so long in each process."""
 
+LONG_STEP_SECONDS = 0.05
+"""Where a step takes longer, what is around it is little beside it."""
+LONG_OPENING_SECONDS = 5.0
+"""Data that take longer to open are not opened once more to find out."""
+
 Say = Callable[[str], None]
 
 
@@ -67,7 +72,7 @@ class Measurer:
         What is not known, or everything if it has to be ``fresh``, is measured and kept for the next time. Raises
         ``MissingExtraError`` without torch.
         """
-        situation = Situation(workload=workload_hash(runs), device=self._device.model or self._device.kind)
+        situation = self._situation(runs)
         known = self._measurements.recall(situation, circumstances())
         found = self._recalled(known, samples, together)
         if found is None or fresh:
@@ -88,7 +93,7 @@ class Measurer:
         why_not = "training.compile is never" if modes == {"never"} else why_not_compiled(self._device.kind)
         if not why_not and "always" not in modes and seconds is not None and seconds < COMPILING_PAYS_SECONDS:
             why_not = f"left out: training takes less than {COMPILING_PAYS_SECONDS:.0f} s, too little to pay for it"
-        situation = Situation(workload=workload_hash(runs), device=self._device.model or self._device.kind)
+        situation = self._situation(runs)
         known = self._measurements.recall(situation, circumstances()).ways.get(way)
         if known is None and not why_not:
             tried = self._try(runs, way, say)
@@ -97,6 +102,31 @@ class Measurer:
         found.tried.append(tried)
         if tried.measurement is not None and known is None:
             self._keep(situation, Found(tried=[tried]))
+
+    def rehearse(self, runs: Sequence[RunSpec], found: Found, *, members: int, together: int, say: Say) -> None:
+        """Find out what training takes beside its steps, where that is much and was not found out before."""
+        facts, way = found.facts, Way(members, self._processes)
+        best = next((one.measurement for one in found.tried if one.way == way), None)
+        if found.remembered or facts is None or best is None or runs[0].user_code is not None:
+            return
+        if best.seconds > LONG_STEP_SECONDS or facts.open_seconds > LONG_OPENING_SECONDS:
+            return
+        say("training for a moment, to see what else it takes")
+        try:
+            rehearsed = self._prober.rehearse(runs, way, together=together)
+        except ProbeError as error:
+            found.notes.append(f"what training takes beside its steps is not in the estimate: {error}")
+            return
+        overheads = [
+            one.seconds / (one.steps * best.seconds / members + one.evaluated * facts.evaluation_seconds)
+            for one in rehearsed
+            if one.steps
+        ]
+        found.facts = facts.model_copy(update={"overhead": max([1.0, *overheads])})
+        self._keep(self._situation(runs), Found(facts=found.facts))
+
+    def _situation(self, runs: Sequence[RunSpec]) -> Situation:
+        return Situation(workload=workload_hash(runs), device=self._device.model or self._device.kind)
 
     def _recalled(self, known: Remembered, samples: Samples | None, together: int) -> Found | None:
         if known.facts is None:

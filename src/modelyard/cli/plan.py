@@ -1,11 +1,13 @@
 """``modelyard plan``."""
 
 import json
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any
 
+import psutil
 import typer
 
 from modelyard.api.datacheck import Samples, check_runs, check_search
@@ -57,6 +59,7 @@ def plan(
     with suppress(MissingExtraError):  # a plan needs no library that reads data; an estimate does
         samples = check_runs(spec.name, specs)
         check_search(spec, samples)
+    until_checked = _age_of_this_command()  # training does the same first, and its processes start beside that
     planned = plan_sweep(spec, specs, resources)
     estimate = None
     if not no_probe and samples is not None:
@@ -67,6 +70,7 @@ def plan(
             fresh=fresh,
             shared=() if spec.search.decides else shared_by_run(planned.specs, samples),
             code=texts_of(planned.specs),
+            start_seconds=until_checked,
         )
         measurements = Measurements(home_folder(home_option(ctx)))
         estimate = estimate_sweep(planned.specs, samples, wanted, measurements, say=_say)
@@ -119,6 +123,12 @@ def _document(planned: SweepPlan, varied: dict[str, list[Any]], estimate: SweepE
 def _search(planned: SweepPlan) -> str | None:
     decides = planned.sweep.search.decides
     return describe_search(planned.sweep, len(planned.specs)) if decides else None
+
+
+def _age_of_this_command() -> float:
+    """Return the seconds since this process began, imports included."""
+    began: float = psutil.Process().create_time()
+    return max(0.0, time.time() - began)
 
 
 def _print_processes(planned: SweepPlan) -> None:

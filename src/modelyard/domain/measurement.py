@@ -89,6 +89,8 @@ class Facts(Config):
     """Samples in the validation split."""
     test_samples: Bytes
     """Samples in the test split."""
+    overhead: Annotated[float, Field(ge=1)] = 1.0
+    """How many times as long training takes as its steps and evaluations do: what is written down, and the like."""
     start_seconds: Seconds
     """Time until a process that trains has started."""
     open_seconds: Seconds

@@ -27,6 +27,7 @@ from modelyard.engine.failures import reason_for
 from modelyard.engine.feed import Feed
 from modelyard.engine.learner import Learner
 from modelyard.engine.peak_memory import PeakMemory, release_memory
+from modelyard.engine.rehearsal import rehearse
 from modelyard.engine.stack import Stack, stack_key
 from modelyard.tasks.base import Saved, SplitName, Task, TaskData
 from modelyard.tasks.catalogue import task_for
@@ -67,6 +68,9 @@ class Probe:
         if "prepare" in request:
             specs = [RunSpec.model_validate(spec) for spec in request["prepare"]]
             return {"prepared": self._prepare(specs, compiled=request["compiled"])}
+        if "rehearse" in request:
+            specs = [RunSpec.model_validate(spec) for spec in request["rehearse"]]
+            return {"rehearsed": rehearse(specs, device=self._device, stacked=request["stacked"])._asdict()}
         return {"measured": self._measure(evaluate=request["evaluate"])}
 
     def release(self) -> None:
@@ -141,7 +145,8 @@ class Probe:
             "evaluation_seconds": self._time_evaluation(first) if evaluate else None,
         }
 
-    def _time(self, step: Callable[[], None]) -> list[float]:
+    def _time(self, step: Callable[[], int]) -> list[float]:
+        """Return the seconds of each step; ``step`` takes one or several, and returns how many."""
         warm_until = time.perf_counter() + WARM_SECONDS
         for _ in range(WARM_STEPS):
             step()
@@ -154,10 +159,11 @@ class Probe:
             len(times) >= FEW_STEPS and total >= MANY_SECONDS
         ):
             start = time.perf_counter()
-            step()
+            count = step()
             self._finish_kernels()
-            times.append(time.perf_counter() - start)
-            total += times[-1]
+            seconds = time.perf_counter() - start
+            times += [seconds / count] * count
+            total += seconds
         return times
 
     def _time_evaluation(self, learner: Learner) -> float:
@@ -195,12 +201,13 @@ class Probe:
 
 
 @contextmanager
-def _alone(learner: Learner) -> Iterator[Callable[[], None]]:
-    def step() -> None:
+def _alone(learner: Learner) -> Iterator[Callable[[], int]]:
+    def step() -> int:
         done = learner.train_step()
         if done.not_compiled:
             raise ConfigError(done.not_compiled)
         _log(learner)
+        return 1
 
     learner.activate()
     try:
@@ -210,17 +217,27 @@ def _alone(learner: Learner) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def _stacked(learners: Sequence[Learner]) -> Iterator[Callable[[], None]]:
+def _stacked(learners: Sequence[Learner]) -> Iterator[Callable[[], int]]:
     with Stack(learners) as stack:
 
-        def step() -> None:
-            steps = [learner.begin_step() for learner in learners]
-            stack.backward(steps)
-            for learner, begun in zip(learners, steps, strict=True):
-                learner.end_step(begun)
+        def step() -> int:
+            before = learners[0].progress.step
+            if not stack.take_steps(min(map(_steps_at_once, learners))):
+                steps = [learner.begin_step() for learner in learners]
+                stack.backward(steps)
+                for learner, begun in zip(learners, steps, strict=True):
+                    learner.end_step(begun)
+            for learner in learners:
                 _log(learner)
+            return learners[0].progress.step - before
 
         yield step
+
+
+def _steps_at_once(learner: Learner) -> int:
+    """Return how many steps there are to the next that training logs, or to the end of the epoch."""
+    every, progress = learner.spec.training.log_every, learner.progress
+    return min(every - progress.step % every, learner.plan.steps_per_epoch - progress.step_in_epoch)
 
 
 def _log(learner: Learner) -> None:

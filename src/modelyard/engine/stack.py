@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from modelyard.engine.learner import Learner
-from modelyard.engine.step import Step
+from modelyard.engine.step import Step, StepDone
 from modelyard.tasks.base import Batch
 from modelyard.tasks.stacked import StackedModel, is_stackable, stack_models
 from modelyard.tasks.usercode import RAISED
@@ -19,6 +19,10 @@ def stack_key(learner: Learner) -> str | None:
     """Return what learners that can share a stack have in common; None for a model that cannot be stacked."""
     stackable = learner.stackable and learner.compiled is None and is_stackable(learner.problem)
     return f"{learner.device} {learner.on_features} {learner.structure}" if stackable else None
+
+
+STRIDE_SECONDS = 0.02
+"""Requests wait so long at the most, or one step."""
 
 
 @dataclass
@@ -70,6 +74,21 @@ class Stack:
         except Exception:
             memory.restore()
             raise
+
+    def take_steps(self, count: int) -> list[StepDone]:
+        """Let all take up to so many of their next steps, at least one; return what each did.
+
+        Empty where they have to take one step, with all that belongs to it: nothing has changed then.
+        """
+        learners = self.learners
+        places = [learner.place for learner in learners if learner.place is not None and learner.has_plain_steps]
+        if count < 2 or len(places) < len(learners) or not all(place.is_at(places[0]) for place in places):
+            return []
+        stride = self.stride(count, seconds=STRIDE_SECONDS)
+        if not stride.losses:
+            return []
+        table = torch.stack(stride.losses)  # [steps, K]
+        return [learner.end_stride(own, stride.samples) for learner, own in zip(learners, table.unbind(1), strict=True)]
 
     def stride(self, count: int, *, seconds: float) -> "Stride":
         """Take up to ``count`` plain steps of learners that are at the same place, until ``seconds`` are over.

@@ -7,14 +7,9 @@ step is the same as alone, bit for bit.
 
 from collections.abc import Sequence
 
-import torch
-
 from modelyard.engine.session import Session
-from modelyard.engine.stack import Stack, Stride
+from modelyard.engine.stack import Stack
 from modelyard.engine.step import StepDone
-
-STRIDE_SECONDS = 0.02
-"""Requests wait so long at the most, or one step."""
 
 
 def take_stride(stack: Stack, sessions: Sequence[Session], *, most: float) -> list[StepDone]:
@@ -22,16 +17,7 @@ def take_stride(stack: Stack, sessions: Sequence[Session], *, most: float) -> li
 
     Empty where they had better take one step, with all that belongs to it: nothing has changed then.
     """
-    learners = [session.learner for session in sessions]
-    places = [learner.place for learner in learners if learner.place is not None and learner.has_plain_steps]
-    if len(places) < len(learners) or not all(place.is_at(places[0]) for place in places):
-        return []
-    count = int(min(most, *map(free_steps, sessions)))
-    stride = stack.stride(count, seconds=STRIDE_SECONDS) if count > 1 else Stride()
-    if not stride.losses:
-        return []
-    table = torch.stack(stride.losses)  # [steps, K]
-    return [learner.end_stride(own, stride.samples) for learner, own in zip(learners, table.unbind(1), strict=True)]
+    return stack.take_steps(int(min(most, *map(free_steps, sessions))))
 
 
 def free_steps(session: Session) -> int:

@@ -100,10 +100,10 @@ def estimate(
     shared = runs.shared or (0,) * len(runs.specs)
     training, evaluation, whole = [], [], []
     for spec, compiled, past in zip(runs.specs, compiles, shared, strict=True):
-        step, together = (judge.compiled_seconds, 1) if compiled else (best.seconds, members)
+        step, together = (judge.compiled_seconds, 1) if compiled else (best.seconds * facts.overhead, members)
         whole.append(judge.steps(spec) * step)
         training.append((judge.steps(spec) - past) * step / together)
-        evaluation.append(_evaluated(spec, facts, past) * facts.evaluation_seconds)
+        evaluation.append(_evaluated(spec, facts, past) * facts.evaluation_seconds * facts.overhead)
     return Estimate(
         options=tuple(judge.option(one, members) for one in tried),
         members=members or 1,

@@ -86,7 +86,9 @@ def open_store(
     """Open the store in ``home``, creating or migrating it where needed.
 
     By default the environment decides: ``MODELYARD_HOME`` (else ``~/.modelyard``) and ``MODELYARD_DATABASE_URL`` (else
-    SQLite in the home). ``spend_reserve`` is for whoever means to free space: on a full disk it gives up the bytes that
+    SQLite in the home); an empty URL is SQLite in any case.
+
+    ``spend_reserve`` is for whoever means to free space: on a full disk it gives up the bytes that
     were set aside, without which the database could not be opened. Raises ``SchemaVersionError`` for a home of a newer
     version, which stays as it is; ``StoreError``. A home that cannot be written can be read, and every write raises.
     """
@@ -94,7 +96,7 @@ def open_store(
     if spend_reserve:
         folder.reserve.spend()
     folder.prepare()
-    database = Database(folder, database_url or os.environ.get("MODELYARD_DATABASE_URL"))
+    database = Database(folder, os.environ.get("MODELYARD_DATABASE_URL") if database_url is None else database_url)
     try:
         database.open()
         return Store(folder, database)
