@@ -66,6 +66,20 @@ def test_strides_are_the_steps_of_each_alone(
         assert outcome(other) == outcome(one)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_gradients_that_autograd_makes_anew_each_time_are_the_ones_that_count(
+    precision: str, train: Train, store: Store, taken: Taken
+) -> None:
+    model = {"name": "vit", "hidden_size": 16, "layers": 1, "heads": 2, "patch_size": 4}
+    specs = [config(rate, epochs=2, precision=precision) for rate in (0.003, 0.01)]
+    specs = [RunSpec.model_validate({**spec.model_dump(mode="json"), "model": model}) for spec in specs]
+    together = train(specs, executor=Stacked(), slots=2)
+    assert max(taken) == 5
+    for one, other in zip(train(specs), together, strict=True):
+        expected, found = (store.metrics.history(run.id, "train_loss").values for run in (one, other))
+        assert found == pytest.approx(expected, rel=1e-4 if precision == "fp32" else 1e-2)
+
+
 @pytest.mark.parametrize(
     "more",
     [{"clip_norm": 1.0}, {"ema": {"decay": 0.9}}, {"accumulate": 2}, {"log_every": 1}],

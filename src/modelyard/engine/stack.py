@@ -108,7 +108,7 @@ class Stack:
             try:
                 self._model.zero_grad()
                 losses = self._gradients(self._model, [batch] * len(self.learners), 1.0)
-                if not optimizers:  # from here on they stay in the same memory
+                if not optimizers or self._model.gradients_moved:
                     self._model.hand_out_gradients()
                     optimizers = [learner.optimizer_step() for learner in self.learners]
             except RAISED:

@@ -53,6 +53,11 @@ class StackedModel:
         for parameter in self._stacking.parameters:
             parameter.hand_out_gradient()
 
+    @property
+    def gradients_moved(self) -> bool:
+        """Whether a gradient is not where it was when they were handed out last: autograd makes new ones each time."""
+        return any(parameter.gradient_moved for parameter in self._stacking.parameters)
+
     def remember(self) -> "Memory":
         """Return what a forward pass changes, to go back to if it fails."""
         return Memory(self._stacking)

@@ -84,6 +84,7 @@ class StackedParameter:
         self._members = tuple(members)
         self._memory: Tensor | None = None
         self._parts: tuple[Tensor, ...] = ()
+        self._handed_out: Tensor | None = None
 
     def add_gradient(self, write: Callable[[Tensor], object]) -> None:
         """Add what ``write`` puts into memory of this shape."""
@@ -102,13 +103,18 @@ class StackedParameter:
 
     def hand_out_gradient(self) -> None:
         """Make each member's gradient its slice of the stack's."""
-        gradient = self.value.grad
+        self._handed_out = gradient = self.value.grad
         if gradient is None:
             return
         parts = self._parts if gradient is self._memory else gradient.unbind(0)
         for member, part in zip(self._members, parts, strict=True):
             if member.grad is not part:
                 member.grad = part
+
+    @property
+    def gradient_moved(self) -> bool:
+        """Whether the gradient is not in the memory whose slices were handed out last."""
+        return self.value.grad is not self._handed_out
 
     def release(self) -> None:
         """Give every member memory of its own."""
