@@ -15,7 +15,7 @@ from modelyard.engine.executors import Stacked
 from modelyard.engine.forks import Awaited, Forks
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.stack import Stack, Stride
-from modelyard.engine.stride import free_steps, take_stride
+from modelyard.engine.stride import free_steps
 from modelyard.engine.tunes import TuneReplay
 from modelyard.store import Follower, Store
 
@@ -106,7 +106,7 @@ def test_members_at_different_steps_take_them_one_by_one(
     second.activate()
     second.advance()
     second.deactivate()
-    assert take_stride(Stack([first.learner, second.learner]), [first, second], most=9) == []
+    assert Stack([first.learner, second.learner]).take_steps(9) == []
     assert not taken
     pool.release_all()
     pool = make_pool(slots=2)

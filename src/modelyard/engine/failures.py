@@ -27,16 +27,16 @@ def reason_for(error: BaseException) -> Reason:
         return Reason(
             code=ReasonCode.OUT_OF_MEMORY,
             message="the device has too little memory; lower training.batch_size (and raise training.accumulate), "
-            f"or train fewer runs at a time with --slots: {_first_line(error)}",
+            f"or train fewer runs at a time with --slots: {first_line(error)}",
         )
     if isinstance(error, StorageFullError):
-        return Reason(code=ReasonCode.STORAGE_FULL, message=f"{_first_line(error)}; free some space and resume the run")
+        return Reason(code=ReasonCode.STORAGE_FULL, message=f"{first_line(error)}; free some space and resume the run")
     if isinstance(error, UserError):
         return Reason(code=ReasonCode.BAD_INPUT, message=str(error))
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return Reason(code=ReasonCode.ERROR, message=f"{_ended(error)}; raise an error instead, or return")
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    return Reason(code=ReasonCode.ERROR, message=f"{type(error).__name__}: {_first_line(error)}{notes}")
+    return Reason(code=ReasonCode.ERROR, message=f"{type(error).__name__}: {first_line(error)}{notes}")
 
 
 def _ended(error: BaseException) -> str:
@@ -70,5 +70,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError | OSError) and any(text in str(error) for text in _ALLOCATION_FAILED)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return what an exception says first; its kind if it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

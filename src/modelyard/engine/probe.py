@@ -4,7 +4,8 @@ Writes ``{"ready": true}``, then answers JSON lines from standard input one by o
 ``{"open": <RunSpec>, "device": "cpu", "source": <text of its own code or null>}`` -> ``{"opened": {...}}``: data,
 fingerprint and model as training opens them;
 ``{"prepare": [<RunSpec>, ...], "compiled": false}`` -> ``{"prepared": {...}}``: that many learners, as one model;
-``{"go": true, "evaluate": false}`` -> ``{"measured": {...}}``: steps of all of them, and an evaluation of the first.
+``{"go": true, "evaluate": false}`` -> ``{"measured": {...}}``: steps of all of them, and an evaluation of the first;
+``{"rehearse": [<RunSpec>, ...], "stacked": true}`` -> ``{"rehearsed": {...}}``: real training for a moment.
 A request that fails is answered with ``{"failed": <why>}``; a process that prepared something else is still good.
 """
 
@@ -29,6 +30,7 @@ from modelyard.engine.learner import Learner
 from modelyard.engine.peak_memory import PeakMemory, release_memory
 from modelyard.engine.rehearsal import rehearse
 from modelyard.engine.stack import Stack, stack_key
+from modelyard.engine.stride import unlogged_steps
 from modelyard.tasks.base import Saved, SplitName, Task, TaskData
 from modelyard.tasks.catalogue import task_for
 
@@ -222,7 +224,7 @@ def _stacked(learners: Sequence[Learner]) -> Iterator[Callable[[], int]]:
 
         def step() -> int:
             before = learners[0].progress.step
-            if not stack.take_steps(min(map(_steps_at_once, learners))):
+            if not stack.take_steps(min(map(unlogged_steps, learners))):
                 steps = [learner.begin_step() for learner in learners]
                 stack.backward(steps)
                 for learner, begun in zip(learners, steps, strict=True):
@@ -232,12 +234,6 @@ def _stacked(learners: Sequence[Learner]) -> Iterator[Callable[[], int]]:
             return learners[0].progress.step - before
 
         yield step
-
-
-def _steps_at_once(learner: Learner) -> int:
-    """Return how many steps there are to the next that training logs, or to the end of the epoch."""
-    every, progress = learner.spec.training.log_every, learner.progress
-    return min(every - progress.step % every, learner.plan.steps_per_epoch - progress.step_in_epoch)
 
 
 def _log(learner: Learner) -> None:

@@ -24,11 +24,6 @@ def asked_for(record: ControlRecord) -> Reason:
     return Reason(code=ReasonCode.USER_REQUEST, message=f"asked for by {record.actor}")
 
 
-def first_line(error: BaseException) -> str:
-    """Return what an exception says first; its kind if it says nothing."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
 def is_news(now: ExecutionChanged, before: ExecutionChanged) -> bool:
     """Whether a run trains in another way, or was found to train best in this one; not each change of numbers."""
     return (now.execution, bool(now.reason)) != (before.execution, bool(before.reason))

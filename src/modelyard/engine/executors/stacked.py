@@ -14,14 +14,14 @@ from modelyard.engine.executors._base import StepTimes, first_in_line, has_reach
 from modelyard.engine.executors.lockstep import catch_up
 from modelyard.engine.executors.sliced import CHUNK_SECONDS
 from modelyard.engine.executors.trials import Trials
+from modelyard.engine.failures import first_line
 from modelyard.engine.known_times import KnownTimes
 from modelyard.engine.pool import SessionPool
 from modelyard.engine.progress import Unit
-from modelyard.engine.reasons import first_line
 from modelyard.engine.session import Session
 from modelyard.engine.stack import Stack, stack_key
 from modelyard.engine.step import Step
-from modelyard.engine.stride import take_stride
+from modelyard.engine.stride import free_steps
 from modelyard.tasks.usercode import RAISED
 
 OPENING_SHARE = 0.02
@@ -196,15 +196,17 @@ class _Turn:
     def _stride(self, stack: Stack, start: float) -> bool:
         """Let all take several steps, if there is nothing to look at between them; return whether they did."""
         first = self._sessions[0].learner.progress.step
-        strides = take_stride(stack, self._sessions, most=math.inf if self._until is None else self._until - first)
-        for session, done in zip(self._sessions, strides, strict=bool(strides)):
+        count = min(map(free_steps, self._sessions))
+        strides = stack.take_steps(count if self._until is None else min(count, self._until - first))
+        if not strides:
+            return False
+        for session, done in zip(self._sessions, strides, strict=True):
             self._pool.attempt(session, partial(session.stepped, done))
-        if strides:
-            self._write(self._sessions, Unit.TRAIN)
-        if strides and self._times is not None:
+        self._write(self._sessions, Unit.TRAIN)
+        if self._times is not None:
             count = self._sessions[0].learner.progress.step - first
             self._times.add((time.perf_counter() - start) / count, count)
-        return bool(strides)
+        return True
 
     def _together(self, stack: Stack, steps: Sequence[Step]) -> bool:
         """Compute all gradients; return whether that went well."""
