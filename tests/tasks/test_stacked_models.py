@@ -26,8 +26,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mlp": {"name": "mlp", "hidden_sizes": [16, 32]},
     "cnn": {"name": "cnn", "channels": [4, 8], "hidden_size": 16},
     "resnet": {"name": "resnet", "channels": [4, 8], "blocks": [1, 1]},
-    "vit": {"name": "vit", "hidden_size": 16, "layers": 1, "heads": 2},
+    "vit": {"name": "vit", "hidden_size": 16, "layers": 2, "heads": 2, "patch_size": 2},
+    "vit of many tokens": {"name": "vit", "hidden_size": 16, "layers": 1, "heads": 2, "patch_size": 1},
 }
+
+BATCHED = [name for name in CONFIGS if name != "vit of many tokens"]
+"""Its patches are of one pixel: products that no batch does with the same bits."""
 
 
 def models(count: int, **config: Any) -> list[nn.Module]:
@@ -174,6 +178,35 @@ class Count(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("model", CONFIGS)
+def test_autocast_reaches_every_layer(model: str) -> None:
+    members = models(3, **CONFIGS[model])
+    twins = copy.deepcopy(members)
+    inputs, targets = data(3, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = alone(twins, inputs, targets)
+        outputs = stacked(members, inputs, targets)
+    assert all(output.dtype is torch.bfloat16 for output in outputs)
+    torch.testing.assert_close(outputs, expected, rtol=0.05, atol=0.05)
+    for one, other in zip(members, twins, strict=True):
+        for parameter, twin in zip(one.parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(parameter.grad, twin.grad, rtol=0.1, atol=0.02)
+
+
+@pytest.mark.parametrize("model", BATCHED)
+def test_a_step_calls_as_many_kernels_for_eight_members_as_for_two(model: str) -> None:
+    def kernels(count: int) -> Counter[str]:
+        members = models(count, **CONFIGS[model])
+        inputs, _ = data(count, 16)
+        with StackedModel(members, streams(count)) as stack:
+            pixels = torch.stack(inputs)
+            with Count() as counter:
+                stack.backward(torch.ones_like(stack.forward(pixels)))
+        return counter.calls
+
+    assert kernels(2) == kernels(8)
+
+
+@pytest.mark.parametrize("model", BATCHED)
 def test_the_layers_call_as_many_kernels_for_eight_members_as_for_two(model: str) -> None:
     def kernels(count: int) -> Counter[str]:
         members = models(count, **CONFIGS[model])

@@ -11,6 +11,7 @@ from torch import Tensor
 from modelyard.engine.learner import Learner
 from modelyard.engine.step import Step, StepDone
 from modelyard.tasks.base import Batch
+from modelyard.tasks.schedules import is_constant
 from modelyard.tasks.stacked import StackedModel, is_stackable, stack_models
 from modelyard.tasks.usercode import RAISED
 
@@ -97,13 +98,14 @@ class Stack:
         """
         assert self._model is not None
         done, optimizers, end = Stride(), list[Callable[[], None]](), time.monotonic() + seconds
+        changing = [learner for learner in self.learners if not is_constant(learner.spec.schedule)]
         try:
             upcoming = [learner.place.upcoming(count) for learner in self.learners if learner.place is not None]
         except RAISED:  # samples that cannot be read
             return done
         for ahead, (batch,) in enumerate(upcoming[0]):
             memory = self._model.remember()
-            for learner in self.learners:
+            for learner in self.learners if ahead == 0 else changing:
                 learner.prepare_step(ahead)
             try:
                 self._model.zero_grad()

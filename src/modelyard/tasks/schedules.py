@@ -20,12 +20,17 @@ from modelyard.tasks.registry import Registry
 SCHEDULES: Registry[ScheduleConfig, float] = Registry("schedule")
 
 
+def is_constant(config: ScheduleConfig) -> bool:
+    """Whether the factor is 1 at every step."""
+    return type(config) is Constant
+
+
 def factor(config: ScheduleConfig, step: int, total_steps: int) -> float:
     """Return what the base learning rate is multiplied by at ``step`` (the first is 0) of ``total_steps``.
 
     A step at or past the end, as after a run was shortened, has the value of the end.
     """
-    if type(config) is Constant:  # asked before every step
+    if is_constant(config):  # asked before every step
         return 1.0
     return SCHEDULES.build(config, step=min(step, total_steps), total=max(total_steps, 1))
 

@@ -24,23 +24,24 @@ def _sequential(modules: Sequence[nn.Sequential], stacking: Stacking) -> Layer:
 
 @rule(nn.Linear)
 class StackedLinear(ExplicitLayer):
-    """One batched matrix product for all members."""
+    """One batched matrix product for all members. A convolution's kernel counts as one row for each of its outputs."""
 
     trains = True
 
-    def __init__(self, modules: Sequence[nn.Linear], stacking: Stacking) -> None:
+    def __init__(self, modules: Sequence[nn.Linear | nn.Conv2d], stacking: Stacking) -> None:
         self._stacking = stacking
-        self._weight = stacking.parameter([module.weight for module in modules], aligned=True)  # [K, out, in]
+        self._weight = stacking.parameter([module.weight for module in modules], aligned=True)  # [K, out, in ...]
         self._bias: StackedParameter | None = None
         if modules[0].bias is not None:
-            self._bias = stacking.parameter([module.bias for module in modules])  # [K, out]
-        self._kernel = self._weight.value.detach()
+            self._bias = stacking.parameter([module.bias for module in modules if module.bias is not None])  # [K, out]
+        self._kernel = self._weight.value.detach().flatten(2)
         self._offset = None if self._bias is None else self._bias.value.detach()
         self._inputs: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:  # [K, B, ..., in] -> [K, B, ..., out]
         """Return the products."""
-        x, kernel, offset = _to_autocast(x, self._weight.value, None if self._bias is None else self._bias.value)
+        offset = None if self._bias is None else self._bias.value
+        x, kernel, offset = _to_autocast(x, self._weight.value.flatten(2), offset)
         result = linear(self._stacking.each(x.flatten(1, -2)), kernel, offset)
         return result.view(self._stacking.size, *x.shape[1:-1], result.shape[-1])
 
@@ -55,7 +56,7 @@ class StackedLinear(ExplicitLayer):
         x, self._inputs = self._inputs, None
         assert x is not None
         flat = gradient.flatten(1, -2).contiguous()  # sums are taken in the order of the memory
-        self._weight.add_gradient(lambda memory: products(flat.transpose(1, 2), x, out=memory))
+        self._weight.add_gradient(lambda memory: products(flat.transpose(1, 2), x, out=memory.flatten(2)))
         if self._bias is not None:
             self._bias.add_gradient(lambda memory: torch.sum(flat, 1, out=memory))
         if not to_input:

@@ -183,6 +183,12 @@ class Stacking:
             raise LookupError(f"no rule to stack {kind.__name__}")
         return _RULES[kind](modules, self)
 
+    def explicit(self, modules: Sequence[nn.Module]) -> ExplicitLayer:
+        """Stack the same module of every member, of a type whose rule makes explicit layers."""
+        layer = self.layer(modules)
+        assert isinstance(layer, ExplicitLayer)
+        return layer
+
     def layers(self, modules: Sequence[Iterable[nn.Module]]) -> Layer:
         """Stack the modules of every member, one after the other."""
         layers = [self.layer(same) for same in zip(*modules, strict=True)]

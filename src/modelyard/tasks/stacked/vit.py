@@ -3,74 +3,123 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
 from modelyard.tasks.models.vit import Block, VisionTransformer
-from modelyard.tasks.stacked.features import StackedDropout
-from modelyard.tasks.stacked.rules import Layer, Stacking, rule
+from modelyard.tasks.stacked.attention import StackedAttention
+from modelyard.tasks.stacked.features import StackedLinear
+from modelyard.tasks.stacked.rules import Chain, ExplicitLayer, Stacking, rule
 
 
 @rule(VisionTransformer)
-def _vision_transformer(models: Sequence[VisionTransformer], stacking: Stacking) -> Layer:
-    size = stacking.size
-    patches = stacking.layer([model.patches for model in models])
-    class_token = stacking.parameter([model.class_token for model in models]).value  # [K, 1, 1, width]
-    positions = stacking.parameter([model.position_embeddings for model in models]).value  # [K, 1, tokens, width]
-    drop = stacking.layer([model.dropout for model in models])
-    blocks = stacking.layers([model.blocks for model in models])
-    norm = stacking.layer([model.norm for model in models])
-    head = stacking.layer([model.head for model in models])
+class _StackedTransformer(ExplicitLayer):
+    """Patches and a class token, through blocks, to the class token's logits."""
 
-    def run(pixels: Tensor) -> Tensor:  # images -> [K, B, C]
-        folded = patches(pixels).flatten(2)  # [B, K * width, patches]
-        tokens = folded.view(len(folded), size, -1, folded.shape[-1]).permute(1, 0, 3, 2)  # [K, B, patches, width]
-        first = class_token.to(tokens.dtype).expand(-1, tokens.shape[1], -1, -1)
-        tokens = torch.cat([first, tokens], dim=2)
-        tokens = blocks(drop(tokens + positions))
-        return head(norm(tokens[:, :, :1])).squeeze(2)
+    trains = True
 
-    return run
+    def __init__(self, models: Sequence[VisionTransformer], stacking: Stacking) -> None:
+        self._patches = _StackedPatches([model.patches for model in models], stacking)
+        self._class_token = stacking.parameter([model.class_token for model in models])  # [K, 1, 1, width]
+        self._positions = stacking.parameter([model.position_embeddings for model in models])  # [K, 1, tokens, width]
+        self._blocks = Chain(
+            [
+                stacking.explicit([model.dropout for model in models]),
+                *(_block(blocks, stacking) for blocks in zip(*(model.blocks for model in models), strict=True)),
+            ]
+        )
+        self._head = Chain(
+            [stacking.explicit([model.norm for model in models]), stacking.explicit([model.head for model in models])]
+        )
+
+    def __call__(self, pixels: Tensor) -> Tensor:  # [K, B, channels, S, S] -> [K, B, C]
+        """Return the logits."""
+        return self._head(self._blocks(self._tokens(self._patches(pixels)))[:, :, :1]).squeeze(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        return self._head.forward(self._blocks.forward(self._tokens(self._patches.forward(x)))[:, :, :1]).squeeze(2)
+
+    def backward(self, gradient: Tensor, *, to_input: bool) -> Tensor | None:
+        """Add to the gradients of all; that of the pixels is not known."""
+        assert not to_input
+        first = self._head.backward(gradient.unsqueeze(2), to_input=True)
+        assert first is not None
+        tokens = first.new_zeros(first.shape[0], first.shape[1], self._positions.value.shape[2], first.shape[3])
+        tokens[:, :, :1] = first
+        below = self._blocks.backward(tokens, to_input=True)
+        assert below is not None
+        self._positions.add_gradient(lambda memory: torch.sum(below, 1, keepdim=True, out=memory))
+        self._class_token.add_gradient(lambda memory: torch.sum(below[:, :, :1], 1, keepdim=True, out=memory))
+        return self._patches.backward(below[:, :, 1:], to_input=False)
+
+    def _tokens(self, patches: Tensor) -> Tensor:  # [K, B, patches, width] -> [K, B, tokens, width]
+        first = self._class_token.value.to(patches.dtype).expand(-1, patches.shape[1], -1, -1)
+        return torch.cat([first, patches], dim=2) + self._positions.value
 
 
-@rule(Block)
-def _block(blocks: Sequence[Block], stacking: Stacking) -> Layer:
-    norm1 = stacking.layer([block.norm1 for block in blocks])
-    attend = _attention(blocks, stacking)
-    norm2 = stacking.layer([block.norm2 for block in blocks])
-    expand = stacking.layer([block.expand for block in blocks])
-    contract = stacking.layer([block.contract for block in blocks])
-    drop = stacking.layer([block.dropout for block in blocks])
+class _StackedPatches(ExplicitLayer):
+    """A convolution whose windows touch but do not overlap: a linear layer of each window's pixels."""
 
-    def run(tokens: Tensor) -> Tensor:  # [K, B, tokens, width]
-        tokens = tokens + drop(attend(norm1(tokens)))
-        hidden = drop(functional.gelu(expand(norm2(tokens))))
-        return tokens + drop(contract(hidden))
+    trains = True
 
-    return run
+    def __init__(self, modules: Sequence[nn.Conv2d], stacking: Stacking) -> None:
+        self._side = modules[0].kernel_size[0]
+        self._linear = StackedLinear(modules, stacking)
+
+    def __call__(self, x: Tensor) -> Tensor:  # [K, B, channels, S, S] -> [K, B, patches, width]
+        """Return the products."""
+        return self._linear(self._windows(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the products."""
+        return self._linear.forward(self._windows(x))
+
+    def backward(self, gradient: Tensor, *, to_input: bool) -> Tensor | None:
+        """Add to the gradients of kernel and offset."""
+        return self._linear.backward(gradient, to_input=to_input)
+
+    def _windows(self, x: Tensor) -> Tensor:  # [K, B, channels, S, S] -> [K, B, patches, channels * side * side]
+        size, batch, channels, height, width = x.shape
+        side = self._side
+        parts = x.view(size, batch, channels, height // side, side, width // side, side)
+        return parts.permute(0, 1, 3, 5, 2, 4, 6).reshape(size, batch, -1, channels * side * side)
 
 
-def _attention(blocks: Sequence[Block], stacking: Stacking) -> Layer:
-    heads, size = blocks[0].heads, stacking.size
-    queries_keys_values = stacking.layer([block.queries_keys_values for block in blocks])
-    projection = stacking.layer([block.projection for block in blocks])
-    rates = [block.attention_dropout for block in blocks]
-    drop = StackedDropout(rates, stacking)
+def _block(blocks: Sequence[Block], stacking: Stacking) -> ExplicitLayer:
+    def part(modules: Sequence[nn.Module]) -> ExplicitLayer:
+        return stacking.explicit(modules)
 
-    def mix(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:  # each [K * B, heads, tokens, width / heads]
-        if not any(rates):
-            return functional.scaled_dot_product_attention(queries, keys, values)
-        # With dropout torch computes it in these steps too, but draws one mask for all from the global stream.
-        scale = queries.shape[-1] ** -0.25
-        weights = torch.softmax((queries * scale) @ (keys * scale).transpose(-2, -1), dim=-1)
-        dropped = drop(weights.view(size, -1, *weights.shape[1:])).flatten(0, 1)
-        return dropped @ values
+    attention = [
+        part([block.norm1 for block in blocks]),
+        StackedAttention(blocks, stacking),
+        part([block.dropout for block in blocks]),
+    ]
+    feed_forward = [
+        part([block.norm2 for block in blocks]),
+        part([block.expand for block in blocks]),
+        part([nn.GELU() for _ in blocks]),
+        part([block.dropout for block in blocks]),
+        part([block.contract for block in blocks]),
+        part([block.dropout for block in blocks]),
+    ]
+    return Chain([_Residual(Chain(attention)), _Residual(Chain(feed_forward))])
 
-    def run(tokens: Tensor) -> Tensor:  # [K, B, tokens, width]
-        batch, count, width = tokens.shape[1:]
-        parts = queries_keys_values(tokens).view(size * batch, count, 3, heads, width // heads)
-        queries, keys, values = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = mix(queries, keys, values)
-        return projection(mixed.transpose(1, 2).reshape(size, batch, count, width))
 
-    return run
+class _Residual(ExplicitLayer):
+    """Adds its input to what an inner layer makes of it."""
+
+    def __init__(self, inner: ExplicitLayer) -> None:
+        self._inner = inner
+        self.trains = inner.trains
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x + self._inner(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum."""
+        return x + self._inner.forward(x)
+
+    def backward(self, gradient: Tensor, *, to_input: bool) -> Tensor | None:
+        """Add the inner layer's gradient to that which goes past it."""
+        below = self._inner.backward(gradient, to_input=to_input)
+        return None if below is None else gradient + below
