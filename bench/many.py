@@ -42,11 +42,18 @@ ROWS: dict[str, tuple[str, dict[str, Any], int, int]] = {
         "ViT 64 wide, 4 blocks, batch 32",
         {"name": "vit", "hidden_size": 64, "layers": 4, "heads": 4, "patch_size": 2},
         32,
-        12,
+        6,
     ),
 }
 
 
+NAMES = {
+    "a": "plain PyTorch, one after the other",
+    "b": "plain PyTorch, a process per core",
+    "c": "Ray Tune",
+    "compiled": "plain PyTorch, a process per core, torch.compile",
+    "ours": "Modelyard",
+}
 MOST_AT_FULL_LENGTH = 16
 """More configs train for fewer epochs each, so that every row takes about as long."""
 
@@ -54,9 +61,10 @@ MOST_AT_FULL_LENGTH = 16
 class Job:
     """One row: the same configs for every side."""
 
-    def __init__(self, folder: Path, key: str, count: int, mnist: Path | None) -> None:
+    def __init__(self, folder: Path, key: str, count: int, mnist: Path | None, longer: int) -> None:
         self.label, model, batch, epochs = ROWS[key]
-        epochs = max(1, epochs * MOST_AT_FULL_LENGTH // max(count, MOST_AT_FULL_LENGTH))
+        self.key, self.count, self.batch = key, count, batch
+        epochs = max(1, longer * epochs * MOST_AT_FULL_LENGTH // max(count, MOST_AT_FULL_LENGTH))
         self.folder = folder / f"{key}-{count}"
         self.folder.mkdir()
         data: dict[str, Any] = {"source": "digits"}
@@ -105,7 +113,8 @@ class Job:
         seconds = time.perf_counter() - start
         assert all(process.returncode == 0 for process in running)
         self.accuracies = [accuracy for answer in answers for accuracy in json.loads(answer)["accuracies"]]
-        self.training[f"plain {processes}"].append(max(json.loads(answer)["seconds"] for answer in answers))
+        side = "compiled" if compiled else "a" if processes == 1 else "b"
+        self.training[side].append(max(json.loads(answer)["seconds"] for answer in answers))
         return seconds
 
     def limit(self) -> float:
@@ -150,15 +159,18 @@ class Job:
 
 
 def main() -> None:
-    """Measure and print the table."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--setup", action="store_true", help="install Ray into bench/.venv-ray")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--counts", nargs="+", type=int, default=[16], help="numbers of configs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--mnist", type=Path, help="folder with MNIST's IDX files")
-    parser.add_argument("--compiled", action="store_true", help="torch.compile as well (needs a C++ compiler)")
-    parser.add_argument("--write", action="store_true", help="keep the table in bench/results/many.md")
+    parser.add_argument("--longer", type=int, default=1, help="train for so many times as many epochs")
+    parser.add_argument(
+        "--against", nargs="+", choices=[name for name in NAMES if name != "ours"], default=["a", "b", "c"]
+    )
+    parser.add_argument("--write", action="store_true", help="keep the tables in bench/results/many-*.md")
     arguments = parser.parse_args()
     if arguments.setup:
         venv.create(PEER, with_pip=True)
@@ -171,51 +183,50 @@ def main() -> None:
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> None:
-    """Run all sides of a row in turn, row by row."""
-    has_ray = (PEER / "bin" / "python").exists()
-    columns = ["configs", "(a) plain, one after the other", "(b) plain, a process per core"]
-    columns += ["(b) compiled"] if arguments.compiled else []
-    columns += ["(c) Ray Tune", "Modelyard", "against (a)", "against (b)", "against (c)"]
-    columns += ["training alone: (b)", "Modelyard", "against (b)", "one big batch"]
-    table = Table(title="Many at once", columns=columns, packages=["modelyard", "torch", "numpy"])
-    table.note("Wall seconds of the whole command: start of Python, imports, data, training, one evaluation per epoch.")
-    table.note("Training alone: from the beginning of the first run to the end of the last one, trials included.")
-    table.note("One big batch: what plain PyTorch gains by a batch as large as those of a whole stack.")
-    table.note(
-        f"(b) and (c): {CORES} processes of one thread. All: fp32, fused AdamW, the same batches in the same order."
-    )
-    table.note("Modelyard also keeps checkpoints, the best weights, metrics and logs; the plain sides keep nothing.")
+    """Run all sides of a row in turn, row by row; each row is a table of its own."""
     for key in arguments.rows:
         if key == "wide" and arguments.mnist is None:
             continue
         for count in arguments.counts:
-            job = Job(folder, key, count, arguments.mnist)
-            sides: dict[str, Callable[[], float]] = {
-                "a": lambda job=job: job.plain(processes=1, threads=0),
-                "b": lambda job=job: job.plain(processes=CORES, threads=1),
-                "ours": job.modelyard,
-            }
-            if has_ray:
-                sides["c"] = job.ray
-            if arguments.compiled:
-                sides["compiled"] = lambda job=job: job.plain(processes=CORES, threads=1, compiled=True)
-            spreads, values = alternating(sides, rounds=arguments.rounds, warmup=0)
-            against = {name: ratio(values[name], values["ours"]) for name in spreads if name != "ours"}
-            missing: Spread | str = "not installed"
-            cells = [f"{count} x {job.label}", spreads["a"], spreads["b"]]
-            cells += [spreads["compiled"]] if arguments.compiled else []
-            cells += [spreads.get("c", missing), spreads["ours"], against["a"], against["b"], against.get("c", missing)]
-            alone, stacked = job.training[f"plain {CORES}"], job.training["ours"]
-            cells += [Spread.of(alone), Spread.of(stacked), ratio(alone, stacked), job.limit()]
-            table.row(*cells)
-            plain, ours = (100 * float(np.mean(one)) for one in (job.accuracies, job.ours))
-            table.note(
-                f"{count} x {job.label}: {job.samples} samples x {job.configs[0]['epochs']} epochs; mean validation "
-                f"accuracy {plain:.2f}% (b), {ours:.2f}% (Modelyard). "
-                f"Modelyard found in its last round: {'; '.join(job.found)}."
-            )
-            print(table.rows[-1], job.found, plain, ours, flush=True)
-            table.finish("many", write=arguments.write)  # after each row: the whole table takes an hour
+            measure_row(Job(folder, key, count, arguments.mnist, arguments.longer), arguments)
+
+
+def measure_row(job: Job, arguments: argparse.Namespace) -> None:
+    """Measure and print one row."""
+    sides: dict[str, Callable[[], float]] = {
+        "a": lambda: job.plain(processes=1, threads=0),
+        "b": lambda: job.plain(processes=CORES, threads=1),
+        "c": job.ray,
+        "compiled": lambda: job.plain(processes=CORES, threads=1, compiled=True),
+    }
+    against = [name for name in sides if name in arguments.against and (name != "c" or has_ray())]
+    sides = {name: sides[name] for name in against} | {"ours": job.modelyard}
+    spreads, values = alternating(sides, rounds=arguments.rounds, warmup=0)
+    columns = [job.label, "whole command, s", "times Modelyard", "training alone, s", "times Modelyard"]
+    table = Table(title=f"Many at once: {job.count} x {job.label}", columns=columns, packages=["modelyard", "torch"])
+    for name in sides:
+        cells = [NAMES[name], spreads[name], ratio(values[name], values["ours"])]
+        alone = job.training.get(name)
+        table.row(*cells, *((Spread.of(alone), ratio(alone, job.training["ours"])) if alone else ("", "")))
+    table.note(f"{job.samples} samples x {job.configs[0]['epochs']} epochs of each configuration, batch {job.batch}.")
+    table.note("Whole command: start of Python, imports, data, training, one evaluation per epoch.")
+    table.note("Training alone: from the beginning of the first run to the end of the last one, trials included.")
+    table.note("All: fp32, fused AdamW, the same batches in the same order. A process per core has one thread.")
+    table.note("Modelyard also keeps checkpoints, the best weights, metrics and logs; the plain sides keep nothing.")
+    table.note(
+        f"The limit: in batches as large as those of a whole stack of {job.count // CORES}, plain PyTorch takes "
+        f"{job.limit():.2f} times as many samples a second."
+    )
+    plain, ours = (100 * float(np.mean(one)) for one in (job.accuracies, job.ours))
+    table.note(f"Mean validation accuracy: plain {plain:.2f}%, Modelyard {ours:.2f}%.")
+    table.note(f"Modelyard found in its last round: {'; '.join(job.found) or 'nothing to choose'}.")
+    longer = f"-{arguments.longer}x" if arguments.longer > 1 else ""
+    table.finish(f"many-{job.key}-{job.count}{longer}", write=arguments.write)
+
+
+def has_ray() -> bool:
+    """Whether ``--setup`` was run."""
+    return (PEER / "bin" / "python").exists()
 
 
 if __name__ == "__main__":
