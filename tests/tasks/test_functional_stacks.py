@@ -2,6 +2,8 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +60,44 @@ def bert(dropout: float = 0.0) -> nn.Module:
     return transformers.BertForSequenceClassification(config)
 
 
+def vit(dropout: float = 0.0) -> nn.Module:
+    import transformers
+
+    config = transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=8,
+        patch_size=2,
+        num_channels=1,
+        num_labels=3,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=0.0,
+    )
+    return transformers.ViTForImageClassification(config)
+
+
+class Attending(nn.Module):
+    """Fewer heads of keys than of queries, a mask, an order, and a scale of its own."""
+
+    def __init__(self, *, causal: bool = False, scale: float | None = None, mask: Tensor | None = None) -> None:
+        super().__init__()
+        self.queries, self.keys, self.values = nn.Linear(6, 16), nn.Linear(6, 8), nn.Linear(6, 8)
+        self.out = nn.Linear(4, 3, bias=False)
+        self.norm = nn.LayerNorm(4, bias=False)
+        self.options = {"is_causal": causal, "scale": scale, "enable_gqa": True}
+        self.mask = mask
+
+    def forward(self, x: Tensor) -> Tensor:  # [B, 6]
+        steps = torch.stack([x, 2 * x, -x], dim=1)  # [B, 3, 6]
+        queries, keys, values = (
+            layer(steps).unflatten(-1, (-1, 4)).transpose(1, 2) for layer in (self.queries, self.keys, self.values)
+        )
+        mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=self.mask, **self.options)
+        return self.out(self.norm(mixed)).mean((1, 2))
+
+
 def vectors(count: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(BATCH, 6, generator=generator) for _ in range(count)]
@@ -66,6 +106,11 @@ def vectors(count: int) -> list[Tensor]:
 def tokens(count: int) -> list[dict[str, Tensor]]:
     generator = torch.Generator().manual_seed(0)
     return [{"input_ids": torch.randint(0, 20, (BATCH, 6), generator=generator)} for _ in range(count)]
+
+
+def pixels(count: int) -> list[dict[str, Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    return [{"pixel_values": torch.rand(BATCH, 1, 8, 8, generator=generator)} for _ in range(count)]
 
 
 def read(model: Any, batch: dict[str, Tensor]) -> Any:
@@ -77,6 +122,11 @@ CASES: dict[str, Case] = {
     "gated": (Gated, vectors, call),
     "convolutions": (Convolutions, vectors, call),
     "bert": (bert, tokens, read),
+    "vit": (vit, pixels, read),
+    "attending": (Attending, vectors, call),
+    "causal": (partial(Attending, causal=True, scale=0.1), vectors, call),
+    "masked": (partial(Attending, mask=torch.ones(3, 3).tril().bool()), vectors, call),
+    "masked by head": (partial(Attending, mask=torch.rand(1, 4, 3, 3)), vectors, call),
 }
 
 
@@ -133,7 +183,9 @@ def test_every_member_gets_the_outputs_gradients_and_statistics_that_it_gets_alo
 
 
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize(("build", "data", "forward"), [(Gated, vectors, call), (bert, tokens, read)])
+@pytest.mark.parametrize(
+    ("build", "data", "forward"), [(Gated, vectors, call), (bert, tokens, read), (vit, pixels, read)]
+)
 def test_dropout_drops_what_every_member_alone_would_drop(build: Any, data: Any, forward: Any, shared: bool) -> None:
     members = [make(build, 1, dropout=rate)[0] for rate in (0.0, 0.3, 0.5)]
     twins = copy.deepcopy(members)
@@ -206,3 +258,42 @@ def test_what_is_known_not_to_work_is_not_tried() -> None:
     assert not can_vmap(nn.Sequential(nn.Linear(2, 2), nn.Dropout1d(0.5)))
     assert not can_vmap(nn.LSTM(2, 2))
     assert not can_vmap(nn.ReLU())
+
+
+def test_a_model_may_use_vmap_itself() -> None:
+    class Inner(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.norm = nn.Linear(6, 3), nn.LayerNorm(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.func.vmap(lambda row: self.norm(self.layer(row)))(x)
+
+    members = make(Inner, 2)
+    twins = copy.deepcopy(members)
+    inputs = vectors(2)
+    expected = alone(twins, inputs, call)
+    torch.testing.assert_close(together(members, inputs, call), expected, rtol=1e-4, atol=1e-5)
+    assert_alike(members, twins)
+
+
+def test_pretrained_transformers_can_be_stacked(tmp_path: Path) -> None:
+    import transformers
+
+    make(vit, 1)[0].save_pretrained(tmp_path)
+    members = [transformers.ViTForImageClassification.from_pretrained(tmp_path).train() for _ in range(2)]
+    twins = copy.deepcopy(members)
+    inputs = pixels(2)
+    expected = alone(twins, inputs, read)
+    torch.testing.assert_close(together(members, inputs, read), expected, rtol=1e-4, atol=1e-5)
+    assert_alike(members, twins)
+
+
+def test_lists_of_numbers_must_be_the_same() -> None:
+    class Strided(Gated):
+        def __init__(self, *steps: int) -> None:
+            super().__init__()
+            self.steps = list(steps)
+
+    with pytest.raises(LookupError, match=r"Strided.steps is not the same"):
+        FunctionalModel([Strided(1, 2), Strided(1, 3)], [torch.Generator(), torch.Generator()], call)

@@ -21,7 +21,7 @@ from modelyard.tasks.stacked.model import StackedModel
 from modelyard.tasks.stacked.rules import Stacking
 
 _DRAWS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-_PLAIN = (bool, int, float, str, type(None), tuple, list, torch.Size, torch.dtype)
+_PLAIN = (bool, int, float, str, type(None), torch.dtype)
 
 
 def can_vmap(model: nn.Module) -> bool:
@@ -199,4 +199,6 @@ def _check_alike(one: nn.Module, other: nn.Module) -> None:
 def _same(value: Any, other: Any) -> bool:
     if isinstance(value, Tensor):
         return isinstance(other, Tensor) and torch.equal(value, other)
+    if isinstance(value, tuple | list):
+        return type(other) is type(value) and len(value) == len(other) and all(map(_same, value, other))
     return not isinstance(value, _PLAIN) or bool(value == other)
