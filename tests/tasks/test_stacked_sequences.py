@@ -21,6 +21,15 @@ FOLLOW: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
         ),
         (8, 2, 6, 6),
     ),
+    "groups of channels": (
+        nn.Sequential(
+            *(nn.Conv2d(2, 6, 3), nn.GroupNorm(3, 6), nn.SiLU(), nn.AvgPool2d(2, stride=1)),
+            *(nn.Conv2d(6, 4, 2, bias=False), nn.GroupNorm(1, 4), nn.ReLU()),
+            *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)),
+        ),
+        (8, 2, 6, 6),
+    ),
+    "normalised first": (nn.Sequential(nn.Conv2d(1, 4, 1), nn.GroupNorm(2, 4), nn.Flatten()), (3, 1, 5, 3)),
     "pixels": (nn.Sequential(nn.Flatten(), nn.Linear(18, 3)), (8, 2, 3, 3)),
 }
 DO_NOT: dict[str, tuple[nn.Module, int]] = {
@@ -31,6 +40,9 @@ DO_NOT: dict[str, tuple[nn.Module, int]] = {
     "reflecting convolution": (nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect")), 4),
     "cumulative statistics": (nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4, momentum=None)), 2),
     "norm without bias": (nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4, elementwise_affine=False)), 2),
+    "groups without scale": (nn.Sequential(nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4, affine=False)), 4),
+    "groups of features": (nn.Sequential(nn.Linear(6, 4), nn.GroupNorm(2, 4)), 2),
+    "averaged input": (nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(2, 4, 3)), 4),
     "unknown layer": (nn.Sequential(nn.Linear(6, 4), nn.Softplus()), 2),
     "in place": (nn.Sequential(nn.Linear(6, 4), nn.ReLU(inplace=True)), 2),
     "rectified input": (nn.Sequential(nn.ReLU(), nn.Conv2d(2, 4, 3)), 4),

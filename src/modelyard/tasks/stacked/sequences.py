@@ -39,7 +39,10 @@ _WHERE: Mapping[type[nn.Module], frozenset[_Layout]] = {
     nn.Flatten: _PICTURES,
     nn.Conv2d: _PICTURES,
     nn.BatchNorm2d: _CONVOLVED,
+    nn.GroupNorm: _CONVOLVED,
     nn.MaxPool2d: _CONVOLVED,
+    nn.AvgPool2d: _CONVOLVED,
+    nn.AdaptiveAvgPool2d: _CONVOLVED,
 }
 """Where the rule of a layer does what the layer does."""
 
@@ -58,6 +61,7 @@ _USUAL: Mapping[type[nn.Module], Callable[..., bool]] = {
     nn.LayerNorm: lambda layer: layer.bias is not None and len(layer.normalized_shape) == 1,
     nn.BatchNorm1d: _is_usual_norm,
     nn.BatchNorm2d: _is_usual_norm,
+    nn.GroupNorm: lambda layer: layer.affine,
     nn.Flatten: lambda layer: (layer.start_dim, layer.end_dim) == (1, -1),
     nn.Conv2d: lambda layer: layer.padding_mode == "zeros" and not isinstance(layer.padding, str),
     nn.MaxPool2d: lambda layer: not layer.return_indices,
