@@ -15,7 +15,7 @@ from modelyard.api.sparkline import sparkline
 from modelyard.api.training import Resources, train_experiment
 from modelyard.api.tuned import total_epochs
 from modelyard.cli.chart import Curve, draw
-from modelyard.cli.live import LiveView, visible_rows
+from modelyard.cli.live import LiveView, summary, visible_rows
 from modelyard.cli.live_table import why
 from modelyard.cli.plain import PlainView
 from modelyard.domain.config import SweepSpec
@@ -97,6 +97,24 @@ def test_the_time_left_counts_runs_that_wait(store: Store, sweep: dict[str, Any]
     assert snapshot.rows[0].eta_seconds == pytest.approx(9.0)
     assert snapshot.eta_seconds == pytest.approx(29.0), "9 steps of this run and 20 of the one that waits"
     assert run.name == "digits-1"
+    assert not snapshot.more_may_come
+
+
+def test_the_time_left_of_a_search_ends_where_its_runs_wait(store: Store, sweep: dict[str, Any]) -> None:
+    sweep["run"]["training"] = {"epochs": 10}
+    spec = SweepSpec.model_validate(sweep)
+    experiment = store.experiments.create(spec, expand(spec), until_epochs=[2, None], actor="test")
+    now = [0.0]
+    reader = ProgressReader(store, experiment.id, experiment.name, clock=lambda: now[0])
+    ((_, lease),) = store.leases.claim(store.leases.register(), limit=1)
+    for second, step in ((1.0, 1), (11.0, 11)):
+        with store.write(lease) as write:
+            write.progress(step=step, epoch=0, total_steps=100)
+        now[0] = second
+        snapshot = reader.read()
+    assert snapshot.rows[0].eta_seconds == pytest.approx(9.0), "20 of its 100 steps come before it waits"
+    assert snapshot.more_may_come
+    assert "at least" in summary(snapshot)
 
 
 def test_a_process_in_which_nothing_moves_is_told_of_once_and_left_alone(

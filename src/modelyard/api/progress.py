@@ -37,7 +37,7 @@ class RunRow:
     """Its last value."""
     samples_per_second: float | None
     eta_seconds: float | None
-    """Time to the end at the pace of the last 30 seconds."""
+    """Time to its end, or to where it waits for its search, at the pace of the last 30 seconds."""
     quiet_seconds: float | None = None
     """For how long its process has not moved any of its runs, where that is long."""
 
@@ -64,6 +64,9 @@ class Snapshot:
     elapsed: float
     """Seconds that this process has watched."""
     eta_seconds: float | None
+    """Until all that is queued or in training is done."""
+    more_may_come: bool = False
+    """Whether a search may let runs go on, or add others, so that it takes longer."""
 
     def count(self, *states: RunState) -> int:
         """Return how many runs are in one of ``states``."""
@@ -98,7 +101,13 @@ class ProgressReader:
             self._curves, self._curves_at = self._read_curves(runs), now
         self._watch(runs, now)
         rows = tuple(self._row(run, now) for run in runs)
-        return Snapshot(name=self._name, rows=rows, elapsed=now - self._started, eta_seconds=self._eta(runs, now))
+        return Snapshot(
+            name=self._name,
+            rows=rows,
+            elapsed=now - self._started,
+            eta_seconds=self._eta(runs, now),
+            more_may_come=any(run.trial is not None for run in runs),
+        )
 
     def _watch(self, runs: Sequence[Run], now: float) -> None:
         """Note which processes moved: a run alone may only wait for its turn."""
@@ -123,7 +132,8 @@ class ProgressReader:
         eta = None
         if run.state is RunState.RUNNING:
             pace.add(now, run.step)
-            eta = pace.seconds_for(None if run.total_steps is None else run.total_steps - run.step)
+            goal = self._goal(run)
+            eta = pace.seconds_for(None if goal is None else goal - run.step)
         else:
             pace.forget()
         metric = self._metric(run)
@@ -148,12 +158,20 @@ class ProgressReader:
         """Estimate from all runs together: in turns, each run by itself moves in jumps."""
         self._total_pace.add(now, sum(run.step for run in runs))
         waiting = [run for run in runs if run.state in {RunState.QUEUED, RunState.RUNNING}]
-        known = [run.total_steps for run in runs if run.total_steps is not None]
+        goals = {run.id: self._goal(run) for run in runs}
+        known = [goal for goal in goals.values() if goal is not None]
         if not waiting or not known:
             return None
         typical = sum(known) / len(known)
-        left = sum((run.total_steps if run.total_steps is not None else typical) - run.step for run in waiting)
+        left = sum((typical if (goal := goals[run.id]) is None else goal) - run.step for run in waiting)
         return self._total_pace.seconds_for(left)
+
+    def _goal(self, run: Run) -> int | None:
+        """Return the optimizer step at which it ends, or waits for its search."""
+        epochs = self._total_epochs(run)
+        if run.total_steps is None or run.until_epoch is None or not epochs:
+            return run.total_steps
+        return run.total_steps * min(run.until_epoch, epochs) // epochs
 
     def _metric(self, run: Run) -> str | None:
         """Choose the first configured metric that has a value; the loss if there is none."""

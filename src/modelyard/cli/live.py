@@ -117,5 +117,6 @@ def executions(snapshot: Snapshot) -> str:
 def summary(snapshot: Snapshot) -> str:
     """Say how many runs are in which state, how long it has taken and will take."""
     counts = [f"{count} {state.value}" for state in _ORDER if (count := snapshot.count(state))]
-    eta = f" · {duration(snapshot.eta_seconds)} left" if snapshot.eta_seconds is not None else ""
+    least = "at least " * snapshot.more_may_come
+    eta = f" · {least}{duration(snapshot.eta_seconds)} left" if snapshot.eta_seconds is not None else ""
     return f"{snapshot.name}: {', '.join(counts)} · {duration(snapshot.elapsed)}{eta}"
