@@ -69,7 +69,8 @@ class Job:
         self.folder.mkdir()
         data: dict[str, Any] = {"source": "digits"}
         if key == "wide":
-            data = {"source": "idx", "path": str(mnist), "max_per_class": 150, "val_fraction": 0.005}
+            path = str(mnist and mnist.resolve())  # a sweep's paths are relative to its file
+            data = {"source": "idx", "path": path, "max_per_class": 150, "val_fraction": 0.005}
         self.run = {
             "data": data,
             "model": model,
