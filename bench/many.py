@@ -93,17 +93,20 @@ class Job:
         self.data = self.folder / "data.npz"
         self.samples = write_plain_data(self.run, self.data)
         self.found: list[str] = []
+        self.accuracies: list[float] = []
         self.training: defaultdict[str, list[float]] = defaultdict(list)
         """Seconds from the first run's beginning to the last one's end, by side and round."""
 
-    def plain(self, *, processes: int, threads: int, compiled: bool = False) -> float:
-        """Return the wall seconds of plain PyTorch in so many processes; threads 0 is PyTorch's default."""
+    def plain(self, side: str, *, processes: int, threads: int) -> float:
+        """Return the wall seconds of a side of plain PyTorch; threads 0 is PyTorch's default."""
         jobs = []
         for number in range(processes):
             job = self.folder / f"plain-{number}.json"
             mine = self.configs[number::processes]
             job.write_text(
-                json.dumps({"configs": mine, "threads": threads, "compiled": compiled, "data": str(self.data)})
+                json.dumps(
+                    {"configs": mine, "threads": threads, "compiled": side == "compiled", "data": str(self.data)}
+                )
             )
             jobs.append(job)
         start = time.perf_counter()
@@ -114,7 +117,6 @@ class Job:
         seconds = time.perf_counter() - start
         assert all(process.returncode == 0 for process in running)
         self.accuracies = [accuracy for answer in answers for accuracy in json.loads(answer)["accuracies"]]
-        side = "compiled" if compiled else "a" if processes == 1 else "b"
         self.training[side].append(max(json.loads(answer)["seconds"] for answer in answers))
         return seconds
 
@@ -195,10 +197,10 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
 def measure_row(job: Job, arguments: argparse.Namespace) -> None:
     """Measure and print one row."""
     sides: dict[str, Callable[[], float]] = {
-        "a": lambda: job.plain(processes=1, threads=0),
-        "b": lambda: job.plain(processes=CORES, threads=1),
+        "a": lambda: job.plain("a", processes=1, threads=0),
+        "b": lambda: job.plain("b", processes=CORES, threads=1),
         "c": job.ray,
-        "compiled": lambda: job.plain(processes=CORES, threads=1, compiled=True),
+        "compiled": lambda: job.plain("compiled", processes=CORES, threads=1),
     }
     against = [name for name in sides if name in arguments.against and (name != "c" or has_ray())]
     sides = {name: sides[name] for name in against} | {"ours": job.modelyard}
@@ -218,8 +220,11 @@ def measure_row(job: Job, arguments: argparse.Namespace) -> None:
         f"The limit: in batches as large as those of a whole stack of {job.count // CORES}, plain PyTorch takes "
         f"{job.limit():.2f} times as many samples a second."
     )
-    plain, ours = (100 * float(np.mean(one)) for one in (job.accuracies, job.ours))
-    table.note(f"Mean validation accuracy: plain {plain:.2f}%, Modelyard {ours:.2f}%.")
+    for side, accuracies in (("plain PyTorch", job.accuracies), ("Modelyard", job.ours)):
+        if accuracies:
+            table.note(f"Mean validation accuracy of {side}: {100 * float(np.mean(accuracies)):.2f}%.")
+    if "c" in arguments.against and not has_ray():
+        table.note("Ray Tune is not installed: see --setup.")
     table.note(f"Modelyard found in its last round: {'; '.join(job.found) or 'nothing to choose'}.")
     longer = f"-{arguments.longer}x" if arguments.longer > 1 else ""
     table.finish(f"many-{job.key}-{job.count}{longer}", write=arguments.write)

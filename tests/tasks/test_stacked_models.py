@@ -192,33 +192,31 @@ def test_autocast_reaches_every_layer(model: str) -> None:
             torch.testing.assert_close(parameter.grad, twin.grad, rtol=0.1, atol=0.02)
 
 
+def kernels(model: str, count: int, step: Callable[[StackedModel, Tensor], object]) -> Counter[str]:
+    members = models(count, **CONFIGS[model])
+    inputs, _ = data(count, 16)
+    with StackedModel(members, streams(count)) as stack:
+        pixels = torch.stack(inputs)
+        with Count() as counter:
+            step(stack, pixels)
+    return counter.calls
+
+
 @pytest.mark.parametrize("model", BATCHED)
 def test_a_step_calls_as_many_kernels_for_eight_members_as_for_two(model: str) -> None:
-    def kernels(count: int) -> Counter[str]:
-        members = models(count, **CONFIGS[model])
-        inputs, _ = data(count, 16)
-        with StackedModel(members, streams(count)) as stack:
-            pixels = torch.stack(inputs)
-            with Count() as counter:
-                stack.backward(torch.ones_like(stack.forward(pixels)))
-        return counter.calls
+    def step(stack: StackedModel, pixels: Tensor) -> None:
+        stack.backward(torch.ones_like(stack.forward(pixels)))
 
-    assert kernels(2) == kernels(8)
+    assert kernels(model, 2, step) == kernels(model, 8, step)
 
 
 @pytest.mark.parametrize("model", BATCHED)
 def test_the_layers_call_as_many_kernels_for_eight_members_as_for_two(model: str) -> None:
-    def kernels(count: int) -> Counter[str]:
-        members = models(count, **CONFIGS[model])
-        inputs, _ = data(count, 16)
-        with StackedModel(members, streams(count)) as stack:
-            layers: Callable[[Tensor], Tensor] = stack._layer
-            pixels = torch.stack(inputs)
-            with Count() as counter:
-                layers(pixels).sum().backward()
-        return counter.calls
+    def step(stack: StackedModel, pixels: Tensor) -> None:
+        layers: Callable[[Tensor], Tensor] = stack._layer
+        layers(pixels).sum().backward()
 
-    assert kernels(2) == kernels(8)
+    assert kernels(model, 2, step) == kernels(model, 8, step)
 
 
 def test_members_are_views_until_they_are_released() -> None:

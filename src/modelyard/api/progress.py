@@ -65,8 +65,11 @@ class Snapshot:
     """Seconds that this process has watched."""
     eta_seconds: float | None
     """Until all that is queued or in training is done."""
-    more_may_come: bool = False
-    """Whether a search may let runs go on, or add others, so that it takes longer."""
+
+    @property
+    def more_may_come(self) -> bool:
+        """Whether a search may let runs go on, or add others, so that it takes longer."""
+        return any(row.run.trial is not None for row in self.rows)
 
     def count(self, *states: RunState) -> int:
         """Return how many runs are in one of ``states``."""
@@ -101,13 +104,7 @@ class ProgressReader:
             self._curves, self._curves_at = self._read_curves(runs), now
         self._watch(runs, now)
         rows = tuple(self._row(run, now) for run in runs)
-        return Snapshot(
-            name=self._name,
-            rows=rows,
-            elapsed=now - self._started,
-            eta_seconds=self._eta(runs, now),
-            more_may_come=any(run.trial is not None for run in runs),
-        )
+        return Snapshot(name=self._name, rows=rows, elapsed=now - self._started, eta_seconds=self._eta(runs, now))
 
     def _watch(self, runs: Sequence[Run], now: float) -> None:
         """Note which processes moved: a run alone may only wait for its turn."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from modelyard.tasks.stacked.features import StackedDropout, StackedLinear
+from modelyard.tasks.stacked.graphs import WayBack, with_way_back
 from modelyard.tasks.stacked.rules import ExplicitLayer, Stacking
 
 _FEW_TOKENS = 32
@@ -120,7 +121,7 @@ class _FusedMixer:
     """Torch's fused kernel for the device. Weights of many tokens are never held."""
 
     def __init__(self) -> None:
-        self._remembered: tuple[Tensor, ...] = ()
+        self._back: WayBack | None = None
 
     def __call__(self, parts: Tensor) -> Tensor:
         """Mix, for autograd: [3, K * B, heads, tokens, D] -> [K * B, heads, tokens, D]."""
@@ -129,14 +130,11 @@ class _FusedMixer:
 
     def forward(self, parts: Tensor) -> Tensor:
         """Mix, and remember what ``backward`` needs."""
-        queries, keys, values = inputs = [part.detach().requires_grad_() for part in parts.unbind(0)]
-        with torch.enable_grad():
-            mixed = functional.scaled_dot_product_attention(queries, keys, values)
-        self._remembered = (mixed, *inputs)
-        return mixed.detach()
+        mixed, self._back = with_way_back(functional.scaled_dot_product_attention, *parts.unbind(0))
+        return mixed
 
     def backward(self, gradient: Tensor) -> Tensor:
         """Return the gradient of the parts, given that of what ``forward`` returned."""
-        mixed, *inputs = self._remembered
-        self._remembered = ()
-        return torch.stack(torch.autograd.grad(mixed, inputs, gradient))
+        back, self._back = self._back, None
+        assert back is not None
+        return torch.stack(back(gradient))

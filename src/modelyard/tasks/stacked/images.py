@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from modelyard.tasks.stacked.graphs import WayBack, with_way_back
 from modelyard.tasks.stacked.rules import ExplicitLayer, StackedParameter, Stacking, rule
 
 _LANES = 16
@@ -103,7 +104,7 @@ class _AveragePool(ExplicitLayer):
 
     def __init__(self, modules: Sequence[nn.AvgPool2d | nn.AdaptiveAvgPool2d], _: Stacking) -> None:
         self._module = modules[0]
-        self._remembered: tuple[Tensor, Tensor] | None = None
+        self._back: WayBack | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         result: Tensor = self._module(x)
@@ -111,18 +112,14 @@ class _AveragePool(ExplicitLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the averages."""
-        leaf = x.detach().requires_grad_()
-        with torch.enable_grad():
-            result = self(leaf)
-        self._remembered = (leaf, result)
-        return result.detach()
+        result, self._back = with_way_back(self._module, x)
+        return result
 
     def backward(self, gradient: Tensor, *, to_input: bool) -> Tensor | None:
         """Share the gradient out."""
-        assert self._remembered is not None
-        leaf, result = self._remembered
-        self._remembered = None
-        (below,) = torch.autograd.grad(result, leaf, gradient)
+        back, self._back = self._back, None
+        assert back is not None
+        (below,) = back(gradient)
         return below
 
 
@@ -293,40 +290,29 @@ class StackedGroupNorm(ExplicitLayer):
         self._groups, self._eps = first.num_groups * stacking.size, first.eps
         self._weight = stacking.parameter([module.weight for module in modules])
         self._bias = stacking.parameter([module.bias for module in modules])
-        self._remembered: tuple[Tensor, Tensor, Tensor] | None = None
+        self._back: WayBack | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the normalised channels."""
-        return functional.group_norm(x, self._groups, self._weight.value.view(-1), self._bias.value.view(-1), self._eps)
+        return self._normalise(x, self._weight.value.view(-1), self._bias.value.view(-1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised channels."""
         weight, bias = self._weight.value.view(-1), self._bias.value.view(-1)
-        result, mean, scale = torch.native_group_norm(x, weight, bias, *self._sizes(x), self._groups, self._eps)
-        self._remembered = (x, mean, scale)
+        result, self._back = with_way_back(self._normalise, x, weight, bias)
         return result
 
     def backward(self, gradient: Tensor, *, to_input: bool) -> Tensor | None:
         """Add to the gradients of scale and shift."""
-        assert self._remembered is not None
-        x, mean, scale = self._remembered
-        self._remembered = None
-        same = gradient.contiguous(
-            memory_format=torch.channels_last if _is_channels_last(x) else torch.contiguous_format
-        )
-        below, for_weight, for_bias = _ATEN.native_group_norm_backward(
-            same, x, mean, scale, self._weight.value.view(-1), *self._sizes(x), self._groups, [to_input, True, True]
-        )
+        back, self._back = self._back, None
+        assert back is not None
+        below, for_weight, for_bias = back(gradient)
         self._weight.add_gradient(lambda memory: memory.view(-1).copy_(for_weight))
         self._bias.add_gradient(lambda memory: memory.view(-1).copy_(for_bias))
-        return below if to_input else None
+        return below
 
-    def _sizes(self, x: Tensor) -> tuple[int, int, int]:
-        return len(x), x.shape[1], x.shape[2] * x.shape[3]
-
-
-def _is_channels_last(x: Tensor) -> bool:
-    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    def _normalise(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return functional.group_norm(x, self._groups, weight, bias, self._eps)
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from modelyard.tasks.losses import CrossEntropyLoss
+from modelyard.tasks.stacked.graphs import with_way_back
 
 Back = Callable[[Tensor], Tensor]
 """From a factor for each loss, [K], to the gradient of the outputs, [K, B, C]."""
@@ -18,16 +19,12 @@ def stack_losses(functions: Sequence[nn.Module]) -> Losses:
     """Return what computes every member's loss by its own function."""
 
     def each(outputs: Tensor, targets: Sequence[Tensor]) -> tuple[Tensor, Back]:
-        leaf = outputs.detach().requires_grad_()
-        with torch.enable_grad():
-            triples = zip(functions, leaf.unbind(0), targets, strict=True)
-            losses = torch.stack([function(output, target) for function, output, target in triples])
+        def losses(outputs: Tensor) -> Tensor:
+            triples = zip(functions, outputs.unbind(0), targets, strict=True)
+            return torch.stack([function(output, target) for function, output, target in triples])
 
-        def back(scales: Tensor) -> Tensor:
-            (gradient,) = torch.autograd.grad(losses, leaf, scales)
-            return gradient
-
-        return losses.detach(), back
+        values, back = with_way_back(losses, outputs)
+        return values, lambda scales: back(scales)[0]
 
     if not all(isinstance(function, CrossEntropyLoss) and function.weights is None for function in functions):
         return each

@@ -86,9 +86,7 @@ class _StackedPatches(ExplicitLayer):
 
 
 def _block(blocks: Sequence[Block], stacking: Stacking) -> ExplicitLayer:
-    def part(modules: Sequence[nn.Module]) -> ExplicitLayer:
-        return stacking.explicit(modules)
-
+    part = stacking.explicit
     attention = [
         part([block.norm1 for block in blocks]),
         StackedAttention(blocks, stacking),
