@@ -6,6 +6,7 @@ python bench/many.py --rows mlp --rounds 1  # some of it
 """
 
 import argparse
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -177,8 +178,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.setup:
         venv.create(PEER, with_pip=True)
+        same = f"torch=={importlib.metadata.version('torch')}"  # the very build that the other sides run on
         subprocess.run(
-            [PEER / "bin/python", "-m", "pip", "install", "-q", "torch", "scikit-learn", "ray[tune]"], check=True
+            [PEER / "bin/python", "-m", "pip", "install", "-q", same, "scikit-learn", "ray[tune]"], check=True
         )
         return
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as folder:
