@@ -30,11 +30,21 @@ FOLLOW: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
         (8, 2, 6, 6),
     ),
     "normalised first": (nn.Sequential(nn.Conv2d(1, 4, 1), nn.GroupNorm(2, 4), nn.Flatten()), (3, 1, 5, 3)),
+    "tokens": (
+        nn.Sequential(
+            *(nn.Linear(6, 8), nn.LayerNorm(8), nn.GELU(), nn.Dropout(0.2)),
+            *(nn.Flatten(), nn.Linear(40, 3)),
+        ),
+        (4, 5, 6),
+    ),
     "pixels": (nn.Sequential(nn.Flatten(), nn.Linear(18, 3)), (8, 2, 3, 3)),
 }
 DO_NOT: dict[str, tuple[nn.Module, int]] = {
     "flattened vectors": (nn.Sequential(nn.Linear(6, 1), nn.Flatten(0)), 2),
-    "a sequence": (nn.Sequential(nn.Linear(6, 1)), 3),
+    "features of a sequence": (nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4)), 3),
+    "a volume": (nn.Sequential(nn.Flatten(), nn.Linear(8, 1)), 5),
+    "rows of limited length": (nn.Sequential(nn.Embedding(6, 4, max_norm=1.0)), 2),
+    "rows for a table": (nn.Sequential(nn.Embedding(6, 4)), 3),
     "the same layer twice": (nn.Sequential(SHARED, nn.ReLU(), SHARED), 2),
     "dropout of images": (nn.Sequential(nn.Conv2d(2, 4, 3), nn.Dropout(0.1)), 4),
     "reflecting convolution": (nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect")), 4),
@@ -86,3 +96,39 @@ def test_hooks_are_not_passed_over() -> None:
     assert follows_rules(model, 2)
     model[0].register_forward_hook(lambda module, inputs, output: output * 2)
     assert not follows_rules(model, 2)
+
+
+@pytest.mark.parametrize("padding", [None, 2])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("autograd", [False, True])
+def test_embeddings_are_those_of_each_member(padding: int | None, shared: bool, autograd: bool) -> None:
+    model = nn.Sequential(nn.Embedding(7, 16, padding_idx=padding), nn.Flatten(), nn.Linear(80, 16))
+    assert follows_rules(model, 2)
+    members = [copy.deepcopy(model) for _ in range(3)]
+    for member in members:
+        nn.init.normal_(member[0].weight)
+    twins = copy.deepcopy(members)
+    inputs = torch.randint(0, 7, (1 if shared else 3, 8, 5))
+    for twin, own in zip(twins, inputs.expand(3, -1, -1), strict=True):
+        twin(own).sum().backward()
+    with StackedModel(members, [torch.Generator() for _ in range(3)]) as stack:
+        if autograd:
+            outputs = stack._layer(inputs)
+            outputs.sum().backward()
+        else:
+            outputs = stack.forward(inputs)
+            stack.backward(torch.ones_like(outputs))
+        stack.hand_out_gradients()
+        for member, twin, own, found in zip(members, twins, inputs.expand(3, -1, -1), outputs, strict=True):
+            assert torch.equal(found, twin(own))
+            for ours, alone in zip(member.parameters(), twin.parameters(), strict=True):
+                assert torch.equal(ours.grad, alone.grad)
+
+
+@pytest.mark.parametrize("index", [-1, 7])
+def test_an_index_outside_the_table_never_reads_the_row_of_another_member(index: int) -> None:
+    members = [nn.Sequential(nn.Embedding(7, 4)) for _ in range(3)]
+    inputs = torch.zeros(3, 2, 5, dtype=torch.long)
+    inputs[1, 0, 0] = index
+    with StackedModel(members, [torch.Generator() for _ in range(3)]) as stack, pytest.raises(IndexError):
+        stack.forward(inputs)

@@ -65,6 +65,53 @@ class StackedLinear(ExplicitLayer):
         return below if gradient.dim() == VECTORS else below.view(*gradient.shape[:-1], below.shape[-1])
 
 
+@rule(nn.Embedding)
+class StackedEmbedding(ExplicitLayer):
+    """One table of all members' rows, one after the other."""
+
+    trains = True
+
+    def __init__(self, modules: Sequence[nn.Embedding], stacking: Stacking) -> None:
+        first = modules[0]
+        self._rows, self._padding = first.num_embeddings, first.padding_idx
+        self._stacking = stacking
+        self._weight = stacking.parameter([module.weight for module in modules])  # [K, V, C]
+        starts = torch.arange(stacking.size, device=first.weight.device) * self._rows
+        self._starts = starts.view(-1, 1, 1)
+        self._remembered: Tensor | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:  # indices [K, B, T] -> [K, B, T, C]
+        """Return the rows."""
+        weight = self._weight.value
+        if self._padding is not None:
+            weight = weight.clone()  # the rows of the padding get no gradient
+            weight[:, self._padding] = weight[:, self._padding].detach()
+        return functional.embedding(self._places(x), weight.flatten(0, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the rows."""
+        self._remembered = places = self._places(x)
+        return functional.embedding(places, self._weight.value.flatten(0, 1))
+
+    def backward(self, gradient: Tensor, *, to_input: bool) -> Tensor | None:
+        """Add to the gradient of the rows; indices have none."""
+        places, self._remembered = self._remembered, None
+        count = self._stacking.size * self._rows
+
+        def write(memory: Tensor) -> None:
+            whole = _ATEN.embedding_dense_backward(gradient.contiguous(), places, count, -1, False)
+            memory.flatten(0, 1).copy_(whole)
+            if self._padding is not None:
+                memory[:, self._padding] = 0
+
+        self._weight.add_gradient(write)
+        return None
+
+    def _places(self, x: Tensor) -> Tensor:
+        outside = (x < 0) | (x >= self._rows)  # of a member's own rows: then outside all, not in those of another
+        return torch.where(outside, self._stacking.size * self._rows, x + self._starts)
+
+
 @rule(nn.ReLU)
 class _ReLU(ExplicitLayer):
     """Treats every number alike."""

@@ -40,14 +40,15 @@ class _Identity(ExplicitLayer):
 
 @rule(nn.Flatten)
 class _Flatten(ExplicitLayer):
-    """Images to features [K, B, C * H * W]."""
+    """Images, or sequences, to features [K, B, C * H * W]."""
 
     def __init__(self, _: Sequence[nn.Flatten], stacking: Stacking) -> None:
         self._stacking = stacking
+        self._convolved, stacking.convolved = stacking.convolved, False
         self._shape: torch.Size | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        if x.dim() != IMAGES:
+        if not self._convolved:
             return x.flatten(2)
         return x.reshape(len(x), self._stacking.size, -1).transpose(0, 1)
 
@@ -57,10 +58,10 @@ class _Flatten(ExplicitLayer):
         return self(x)
 
     def backward(self, gradient: Tensor, *, to_input: bool) -> Tensor | None:
-        """Return the gradient as images."""
+        """Return the gradient in the shape of what was flattened."""
         shape, self._shape = self._shape, None
         assert shape is not None
-        if len(shape) != IMAGES:
+        if not self._convolved:
             return gradient.view(len(gradient), *shape[1:])
         return channels_last(gradient.transpose(0, 1).reshape(shape))
 
@@ -134,6 +135,7 @@ class StackedConvolution(ExplicitLayer):
         self._options = (list(first.stride), [int(one) for one in first.padding], list(first.dilation))
         self._groups = first.groups
         self._stacking = stacking
+        stacking.convolved = True
         self._weight = stacking.parameter([module.weight for module in modules])  # [K, out, in / groups, h, w]
         self._bias: StackedParameter | None = None
         if first.bias is not None:

@@ -11,7 +11,8 @@ from modelyard.tasks.models.huggingface_classifier import HuggingFaceClassifier
 from modelyard.tasks.stacked.products import aligned_empty
 
 Layer = Callable[[Tensor], Tensor]
-"""A stacked module. Features are [K, B, ...]; images that went through a convolution are [B, K * C, H, W].
+"""A stacked module. Features are [K, B, C], sequences [K, B, T, C]; images that went through a convolution are
+[B, K * C, H, W].
 
 Until the first layer with weights, features may be [1, B, ...]: the same for all members.
 """
@@ -136,6 +137,8 @@ class Stacking:
         self.buffers: list[tuple[Tensor, tuple[Tensor, ...]]] = []
         self.draws = False
         """Whether a step draws random numbers from the streams."""
+        self.convolved = False
+        """Whether the features that the next layer gets went through a convolution."""
 
     @property
     def size(self) -> int:

@@ -11,17 +11,20 @@ class _Layout(Enum):
 
     VECTORS = auto()
     """[K, B, C]."""
+    TOKENS = auto()
+    """[K, B, T, C]."""
     INPUT_IMAGES = auto()
     """[K, B, C, H, W]."""
     IMAGES = auto()
     """[B, K * C, H, W]."""
 
 
-_LAYOUTS = {2: _Layout.VECTORS, 4: _Layout.INPUT_IMAGES}
+_LAYOUTS = {2: _Layout.VECTORS, 3: _Layout.TOKENS, 4: _Layout.INPUT_IMAGES}
 """Dimensions of a batch of inputs to their layout."""
 
 _ANYWHERE = frozenset(_Layout)
-_LATER = frozenset({_Layout.VECTORS, _Layout.IMAGES})
+_LATER = frozenset({_Layout.VECTORS, _Layout.TOKENS, _Layout.IMAGES})
+_FEATURES = frozenset({_Layout.VECTORS, _Layout.TOKENS})
 _VECTORS = frozenset({_Layout.VECTORS})
 _PICTURES = frozenset({_Layout.INPUT_IMAGES, _Layout.IMAGES})
 _CONVOLVED = frozenset({_Layout.IMAGES})
@@ -32,11 +35,12 @@ _WHERE: Mapping[type[nn.Module], frozenset[_Layout]] = {
     nn.GELU: _LATER,
     nn.SiLU: _LATER,
     nn.Tanh: _LATER,
-    nn.Linear: _VECTORS,
-    nn.Dropout: _VECTORS,
-    nn.LayerNorm: _VECTORS,
+    nn.Embedding: _VECTORS,
+    nn.Linear: _FEATURES,
+    nn.Dropout: _FEATURES,
+    nn.LayerNorm: _FEATURES,
     nn.BatchNorm1d: _VECTORS,
-    nn.Flatten: _PICTURES,
+    nn.Flatten: _PICTURES | {_Layout.TOKENS},
     nn.Conv2d: _PICTURES,
     nn.BatchNorm2d: _CONVOLVED,
     nn.GroupNorm: _CONVOLVED,
@@ -46,7 +50,7 @@ _WHERE: Mapping[type[nn.Module], frozenset[_Layout]] = {
 }
 """Where the rule of a layer does what the layer does."""
 
-_AFTER = {nn.Flatten: _Layout.VECTORS, nn.Conv2d: _Layout.IMAGES}
+_AFTER = {nn.Flatten: _Layout.VECTORS, nn.Conv2d: _Layout.IMAGES, nn.Embedding: _Layout.TOKENS}
 """Layers that change the layout."""
 
 
@@ -58,6 +62,7 @@ _USUAL: Mapping[type[nn.Module], Callable[..., bool]] = {
     nn.ReLU: lambda layer: not layer.inplace,
     nn.SiLU: lambda layer: not layer.inplace,
     nn.Dropout: lambda layer: not layer.inplace,
+    nn.Embedding: lambda layer: layer.max_norm is None and not layer.scale_grad_by_freq and not layer.sparse,
     nn.LayerNorm: lambda layer: layer.bias is not None and len(layer.normalized_shape) == 1,
     nn.BatchNorm1d: _is_usual_norm,
     nn.BatchNorm2d: _is_usual_norm,
