@@ -14,6 +14,8 @@ from modelyard.server.views import Progress, progress_of
 from modelyard.store import Store
 
 LOOK_SECONDS = 0.2
+QUIET_SECONDS = 15.0
+"""A watcher hears something at least so often."""
 PATIENCE_SECONDS = 2.0
 """How long to wait before the next look at a store that cannot be read now."""
 KEPT_EVENTS = 5_000
@@ -78,10 +80,11 @@ class LiveFeed:
         self._watched.set()
         self._tell()
 
-    async def follow(self, after: int) -> AsyncIterator[News]:
+    async def follow(self, after: int) -> AsyncIterator[News | None]:
         """Yield every event with ``seq > after``, each once and in order, and how far the runs in training are.
 
-        It ends when the feed is closed. Nothing is held for a watcher who is slow: it reads on where it was.
+        None tells, from time to time, that there is nothing to tell. It ends when the feed is closed. Nothing is held
+        for a watcher who is slow: it reads on where it was.
         """
         seq, change = after, 0
         with self._watching():
@@ -94,7 +97,10 @@ class LiveFeed:
                     seq = events[-1].seq if events else seq
                     yield News(events, progress)
                 else:
-                    await news.wait()
+                    try:
+                        await asyncio.wait_for(news.wait(), QUIET_SECONDS)
+                    except TimeoutError:
+                        yield None
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
