@@ -16,6 +16,8 @@ export type Hello = Schemas["Hello"];
 export type Series = Schemas["SeriesView"];
 export type Outcome = Schemas["OutcomeView"];
 export type Operation = Schemas["Request"]["op"];
+/** States in which an engine has the run. */
+export const ACTIVE: ReadonlySet<RunState> = new Set(["running", "pausing", "stopping"]);
 type Problem = Schemas["Problem"];
 
 export const client = createClient<paths>();

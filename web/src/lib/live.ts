@@ -70,11 +70,12 @@ export class Live {
   }
 
   private greet(hello: Hello): void {
-    const restarted = this.instance !== "" && this.instance !== hello.instance;
+    // What was read before the stream began may have changed in between, and before a restart anything may have.
+    const anew = this.instance !== hello.instance;
     this.instance = hello.instance;
     this.seq ??= hello.last_seq;
     this.set("live");
-    if (restarted) void this.cache.invalidateQueries();
+    if (anew) void this.cache.invalidateQueries();
   }
 
   private move(progress: Progress[]): void {

@@ -2,8 +2,10 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
 import { Failure } from "@/components/ui/message";
+import { ACTIVE, ask, client, type RunState } from "@/lib/api";
 import { experimentQuery, runsQuery } from "@/lib/queries";
 import { Actions } from "../steering/Actions";
+import { DeleteButton } from "../steering/DeleteButton";
 import { MetricChart, MOST_LINES } from "./Charts";
 import { metricsOf, searchedFields } from "./columns";
 import { RunTable } from "./RunTable";
@@ -52,8 +54,18 @@ export function BoardPage() {
       <div className="flex flex-wrap items-center gap-3">
         <h1 className="text-lg font-semibold">{experiment.data?.name ?? "…"}</h1>
         <span className="text-dim">{experiment.data?.project}</span>
-        <div className="ml-auto">
+        <div className="ml-auto flex flex-wrap gap-2">
           <Actions runs={shown} />
+          {experiment.data !== undefined && (
+            <DeleteButton
+              what={`experiment ${experiment.data.name} with ${experiment.data.run_count} runs`}
+              disabled={Object.keys(experiment.data.states).some((state) => ACTIVE.has(state as RunState))}
+              onDelete={async () => {
+                await ask(client.DELETE("/api/v1/experiments/{ref}", { params: { path: { ref } } }));
+                void navigate({ to: "/" });
+              }}
+            />
+          )}
         </div>
       </div>
       <div className="flex flex-wrap items-center gap-4 text-dim">

@@ -4,12 +4,13 @@ import { Tabs } from "radix-ui";
 import { useState } from "react";
 import { Failure } from "@/components/ui/message";
 import { State } from "@/components/ui/state";
-import type { RunDetail } from "@/lib/api";
+import { ACTIVE, ask, client, type RunDetail } from "@/lib/api";
 import { bytes, number } from "@/lib/format";
 import { checkpointsQuery, eventsQuery, runQuery } from "@/lib/queries";
 import { MetricChart } from "../board/Charts";
 import { metricsOf } from "../board/columns";
 import { Actions } from "../steering/Actions";
+import { DeleteButton } from "../steering/DeleteButton";
 import { ConfigTree } from "./ConfigTree";
 import { describe } from "./describe";
 import { Logs } from "./Logs";
@@ -42,8 +43,16 @@ export function RunPage() {
         <Link to="/experiments/$experiment" params={{ experiment: run.experiment_id }} className="text-accent hover:underline">
           {run.experiment}
         </Link>
-        <div className="ml-auto">
+        <div className="ml-auto flex gap-2">
           <Actions runs={[run]} />
+          <DeleteButton
+            what={`run ${run.name}`}
+            disabled={ACTIVE.has(run.state)}
+            onDelete={async () => {
+              await ask(client.DELETE("/api/v1/runs/{ref}", { params: { path: { ref: run.id } } }));
+              void navigate({ to: "/experiments/$experiment", params: { experiment: run.experiment_id } });
+            }}
+          />
         </div>
       </div>
       <p className="text-dim">{run.notice || run.reason.message}</p>

@@ -2,7 +2,9 @@ import { Pause, Play, Square } from "lucide-react";
 import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import type { Operation, Run, RunState } from "@/lib/api";
+import { CloneButton } from "./CloneDialog";
 import { messageOf, refusals, steer, usePending } from "./pending";
+import { TuneButton } from "./TuneDialog";
 
 const MEANT_FOR: Record<"pause" | "resume" | "stop", ReadonlySet<RunState>> = {
   pause: new Set(["queued", "running"]),
@@ -36,6 +38,8 @@ export function Actions({ runs }: { readonly runs: readonly Run[] }) {
       <Button disabled={!able("stop")} look="danger" onClick={() => void act("stop")}>
         <Square size={14} aria-hidden /> Stop
       </Button>
+      <TuneButton runs={runs} />
+      <CloneButton runs={runs} />
       {said !== "" && (
         <pre role="alert" className="font-mono text-xs whitespace-pre-wrap text-bad">
           {said}
