@@ -10,7 +10,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-long lint fmt bench docs clean
+.PHONY: help setup page demo test test-fast test-long lint fmt bench docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || grep '##' Makefile
@@ -20,9 +20,12 @@ setup: $(VENV)/dev.stamp ## make .venv with everything in it (the other targets 
 demo: setup ## train eight configurations on real data, in a live table; run it again to go on after a pause
 	@$(VENV)/bin/modelyard train examples/digits.yaml --continue
 
+page: setup ## build the page again if it changed
+	@$(PY) web/npm.py build
+
 test: test-fast test-long ## everything that CI runs
 
-test-fast: lint ## style, types, layers and the fast tests
+test-fast: lint page $(VENV)/chromium.stamp ## style, types, layers and the fast tests
 	$(TESTS) -n 2 -m "not long"
 
 # 5 is pytest's exit code for "no test was selected".
@@ -34,6 +37,9 @@ lint: setup
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
+	$(PY) web/npm.py --silent run check
+	$(PY) web/npm.py --silent run knip
+	$(PY) web/npm.py --silent test
 
 fmt: setup ## format the code and mend what ruff can
 	$(VENV)/bin/ruff format
@@ -66,4 +72,11 @@ $(VENV)/torch.stamp: $(VENV)/made.stamp
 $(VENV)/dev.stamp: $(VENV)/torch.stamp pyproject.toml constraints.txt
 	@echo "Installing Modelyard and its tools ..."
 	@$(PIP) --quiet install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# The page's tests need a browser; without one, and without the right to install it, they are skipped and say so.
+$(VENV)/chromium.stamp: $(VENV)/dev.stamp
+	@command -v chromium chromium-browser google-chrome >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	  && echo "Installing Chromium ..." && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+	  || echo "There is no Chromium, so the tests of the page are skipped; on Debian: sudo apt install chromium"
 	@touch $@

@@ -167,7 +167,7 @@ class FakeSupervisor:
         metrics = {"val_loss": 1 / (1 + steps[-1] * rate), "val_accuracy": min(1.0, steps[-1] * rate)}
         scores = pack_scores([min(1.0, 0.1 + 9 * rate)] * 300) if run.scored else b""
         write.validations([Validation(epoch, steps[-1], metrics, scores)])
-        write.progress(step=steps[-1], epoch=epoch, total_steps=total)
+        write.progress(step=steps[-1], epoch=epoch, total_steps=total, total_epochs=self.epochs[run.id])
         if run.until_epoch is not None and epoch >= run.until_epoch:
             self._save(write, replace(run, step=steps[-1], epoch=epoch), blob)
             message = f"waits at epoch {epoch} for the search"

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
+from modelyard.domain.errors import NotFoundError
 from modelyard.domain.ports import Point
 from modelyard.domain.run import Experiment, Lease, Run
 from modelyard.store import Store, clock, metrics
@@ -222,3 +223,23 @@ def test_store_agrees_with_a_plain_list(
     driver.check(1000, None, None)
     driver.do(Seal())
     driver.check(*window)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_what_arrived_after_a_cursor_is_what_was_appended_since(store: Store, sweep: Sweep, claim: Claim) -> None:
+    sweep(store, 1)
+    run, lease = claim(store)
+    steps = [3, 1, 2, *range(4, 40)]
+    for start in range(0, len(steps), 5):
+        with store.write(lease) as write:
+            write.points([Point("loss", step, 1.0, step / 2) for step in steps[start : start + 5]])
+        written = len(steps[: start + 5])
+        for cursor in range(written):
+            arrived = store.metrics.after(run.id, {"loss": cursor, "other": 0})
+            assert list(arrived) == ["loss"]
+            assert arrived["loss"].next == written
+            assert arrived["loss"].points.steps.tolist() == steps[cursor:written]
+            assert arrived["loss"].points.values.tolist() == [step / 2 for step in steps[cursor:written]]
+        assert store.metrics.after(run.id, {"loss": written}) == {}
+    with pytest.raises(NotFoundError):
+        store.metrics.after("nobody", {"loss": 0})

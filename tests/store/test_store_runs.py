@@ -218,3 +218,12 @@ def _row_counts(store):
     ]
     with store.database.read() as connection:
         return {table.name: connection.execute(select(func.count()).select_from(table)).scalar() for table in owned}
+
+
+def test_states_are_counted_by_experiment(store, sweep, claim):
+    a, b = sweep(store, 2, name="a"), sweep(store, 1, name="b")
+    claim(store)
+    assert store.runs.count_states() == {
+        a.id: {RunState.QUEUED: 1, RunState.RUNNING: 1},
+        b.id: {RunState.QUEUED: 1},
+    }

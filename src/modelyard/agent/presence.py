@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from modelyard.domain.run import ACTIVE, Run
-from modelyard.store import HEARTBEAT_SECONDS, Store, WorkerInfo
+from modelyard.store import AGENT_OF, HEARTBEAT_SECONDS, Store, WorkerInfo
 
 AGENT = "agent"
 """The kind under which a supervisor registers in the store."""
@@ -25,7 +25,18 @@ def takes_runs_of(worker: WorkerInfo, experiment_id: str) -> bool:
 
 def agent_kind(experiment_id: str | None) -> str:
     """Return the kind that an agent registers under: it names the one experiment it works on, if there is one."""
-    return AGENT if experiment_id is None else f"{AGENT}:{experiment_id}"
+    return AGENT if experiment_id is None else f"{AGENT_OF}{experiment_id}"
+
+
+def home_agent(store: Store) -> WorkerInfo | None:
+    """Return the agent that trains whatever is queued in the home, if one is known to be alive."""
+    return next((agent for agent in live_agents(store) if agent.kind == AGENT), None)
+
+
+def has_agent_of_its_own(store: Store) -> set[str]:
+    """Return the ids of the experiments that an agent works on alone: all others leave them to it."""
+    kinds = [worker.kind for worker in store.leases.workers()]
+    return {kind.removeprefix(AGENT_OF) for kind in kinds if kind.startswith(AGENT_OF)}
 
 
 def live_agents(store: Store) -> list[WorkerInfo]:

@@ -10,7 +10,7 @@ from typing import Self
 from modelyard.agent.costs import known_costs
 from modelyard.agent.devices import DeviceInfo, accelerators, cores
 from modelyard.agent.engine_process import EngineCommand, EngineProcess
-from modelyard.agent.presence import agent_kind
+from modelyard.agent.presence import agent_kind, has_agent_of_its_own
 from modelyard.agent.warm_engines import WarmEngines
 from modelyard.domain.config import RunSpec
 from modelyard.domain.errors import FencedError, ModelyardError, SchemaVersionError, StorageFullError, StoreError
@@ -283,4 +283,8 @@ class Supervisor:
         return [place.engine for place in self._places if place.engine is not None and place.engine.exit_code() is None]
 
     def _list(self, states: Collection[RunState], *, limit: int | None = None) -> list[Run]:
-        return self._store.runs.list(experiment_id=self._experiment_id, states=states, limit=limit)
+        runs = self._store.runs.list(experiment_id=self._experiment_id, states=states, limit=limit)
+        if self._experiment_id is not None or not runs:
+            return runs
+        others = has_agent_of_its_own(self._store)
+        return [run for run in runs if run.experiment_id not in others]

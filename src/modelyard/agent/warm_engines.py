@@ -67,6 +67,10 @@ class WarmEngines:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End those that nobody took."""
         for _, process in self._waiting:
             process.kill()
             process.communicate()

@@ -10,8 +10,10 @@ from enum import Enum, auto
 from types import FrameType
 from typing import Protocol
 
+from modelyard.agent.presence import home_agent
 from modelyard.agent.supervisor import Supervisor
 from modelyard.agent.warm_engines import WarmEngines
+from modelyard.api.onlooker import Onlooker
 from modelyard.api.operations import request_runs, settle, settle_unknown
 from modelyard.api.progress import ProgressReader, Snapshot
 from modelyard.api.search import SearchDriver, can_decide, first_trials, is_scored, search_failure, until_epoch
@@ -159,22 +161,13 @@ def train_experiment(
 ) -> Ending:
     """Train until no run of the experiment is queued or active, and its search has nothing to decide about.
 
+    Where an agent trains whatever is queued in the home, and no ``resources`` are asked for, it is left to that one.
     Processes of ``warm`` are used first. Ctrl-C pauses all runs, and the search with them; a second one kills engines.
     """
     reader = ProgressReader(store, experiment.id, experiment.name)
     searching = Searching(store, experiment)
     seen = store.events.last_seq()
-    with (
-        _signals() as signals,
-        Supervisor(
-            store,
-            experiment_id=experiment.id,
-            execution=resources.execution,
-            processes=resources.processes,
-            slots=resources.slots,
-            warm=warm,
-        ) as supervisor,
-    ):
+    with _signals() as signals, _trainer(store, experiment, resources, warm) as supervisor:
         view.update(reader.read(curves=False), ())  # what was there before: a view tells news from it
         supervisor.start()
         plan = supervisor.plan
@@ -213,6 +206,28 @@ def train_experiment(
             if status.idle and not searching.poll(view.say):
                 return Ending.IDLE
             time.sleep(_REFRESH_SECONDS)
+
+
+def _trainer(
+    store: Store, experiment: Experiment, resources: Resources, warm: WarmEngines | None
+) -> Supervisor | Onlooker:
+    """Return what trains the experiment, or looks on where an agent of the home does."""
+
+    def make() -> Supervisor:
+        return Supervisor(
+            store,
+            experiment_id=experiment.id,
+            execution=resources.execution,
+            processes=resources.processes,
+            slots=resources.slots,
+            warm=warm,
+        )
+
+    if resources != Resources() or home_agent(store) is None:
+        return make()
+    if warm is not None:
+        warm.end()
+    return Onlooker(store, experiment.id, make)
 
 
 class Searching:

@@ -24,6 +24,7 @@ class Root(LazyGroup):
     entries = {
         "init": Entry("modelyard.cli.init:init", "Write a commented sweep file to start from."),
         "train": Entry("modelyard.cli.train:train", "Train every run of a sweep file, live."),
+        "up": Entry("modelyard.cli.up:up", "Serve the home on this machine, and train what is queued."),
         "plan": Entry("modelyard.cli.plan:plan", "Say how a sweep would be trained here, and why."),
         "resume": Entry("modelyard.cli.resume:resume", "Go on with paused, stopped or failed runs."),
         "pause": Entry("modelyard.cli.control:pause", "Save runs and give their device back."),

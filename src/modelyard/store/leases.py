@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, exists, func, insert, literal, select, update
 
 from modelyard.domain.errors import FencedError
 from modelyard.domain.run import WHEN_LEASE_LOST, Lease, Reason, ReasonCode, Run, RunState
@@ -19,6 +19,8 @@ from modelyard.store.references import new_id
 from modelyard.store.run_rows import Current, current_where, fetch
 from modelyard.store.schema import UtcTime, attempts, experiments, runs, workers
 
+AGENT_OF = "agent:"
+"""The kind of an agent that works on one experiment is this and the experiment's id."""
 ISOLATE_AFTER = 2
 """A run that took its process down this often in a row without progress trains alone."""
 
@@ -82,6 +84,7 @@ class Leases:
 
         Among those of the highest priority, runs of the first of ``structures`` come first, and so on.
 
+        Without an ``experiment_id``, experiments that have an agent of their own are left to it.
         ``isolated`` takes those, and only those, that lost their process ``ISOLATE_AFTER`` times in a row.
         A run that waits for another one, which trains its first steps, is left alone, unless the worker is ``idle`` and
         would be faster. One that waits no more is left to idle workers for a moment.
@@ -93,6 +96,8 @@ class Leases:
         condition = (runs.c.state == RunState.QUEUED) & crashed & free
         if experiment_id is not None:
             condition &= experiments.c.id == experiment_id
+        else:
+            condition &= ~_has_agent_of_its_own()
         if limit < 1 or not self._any(condition):
             return []
         with self._database.write() as connection:
@@ -174,6 +179,10 @@ class Leases:
         with self._database.read() as connection:
             query = select(runs.c.key).join_from(runs, experiments).where(condition).limit(1)
             return connection.execute(query).first() is not None
+
+
+def _has_agent_of_its_own() -> ColumnElement[bool]:
+    return exists().where(workers.c.kind == literal(AGENT_OF) + experiments.c.id)
 
 
 def _claim(connection: Connection, run: Current, worker_id: str) -> Lease:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from modelyard.domain.checkpoint import Checkpoint
 from modelyard.domain.config import RunSpec
@@ -68,6 +68,19 @@ class Runs:
             conditions.append(runs.c.state.in_(states))
         with self._database.read() as connection:
             return fetch(connection, *conditions, newest=limit)
+
+    def count_states(self) -> dict[str, dict[RunState, int]]:
+        """Return, for each experiment that has runs, how many are in which state. One query."""
+        query = (
+            select(experiments.c.id, runs.c.state, func.count())
+            .join_from(runs, experiments)
+            .group_by(experiments.c.id, runs.c.state)
+        )
+        found: dict[str, dict[RunState, int]] = {}
+        with self._database.read() as connection:
+            for experiment_id, state, count in connection.execute(query):
+                found.setdefault(experiment_id, {})[RunState(state)] = count
+        return found
 
     def names(self, run_ids: Collection[str]) -> dict[str, str]:
         """Return the names of those of these runs that exist. One query."""

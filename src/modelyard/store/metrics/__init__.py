@@ -2,6 +2,6 @@
 
 from modelyard.store.metrics.appending import append, copy, rewind, seal
 from modelyard.store.metrics.reading import Metrics
-from modelyard.store.metrics.series import ChartSeries, Extreme, Series
+from modelyard.store.metrics.series import Arrived, ChartSeries, Extreme, Series
 
-__all__ = ["ChartSeries", "Extreme", "Metrics", "Series", "append", "copy", "rewind", "seal"]
+__all__ = ["Arrived", "ChartSeries", "Extreme", "Metrics", "Series", "append", "copy", "rewind", "seal"]

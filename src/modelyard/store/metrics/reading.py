@@ -1,6 +1,6 @@
 """``Metrics``: how everybody but the writer of a run sees its metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from sqlalchemy import Connection, select
@@ -11,7 +11,7 @@ from modelyard.store.metrics import appending, rows
 from modelyard.store.metrics.chart import chart
 from modelyard.store.metrics.effective import effective
 from modelyard.store.metrics.extremes import extremes
-from modelyard.store.metrics.series import ChartSeries, Extreme, Series
+from modelyard.store.metrics.series import Arrived, ChartSeries, Extreme, Series
 from modelyard.store.metrics.state import SeriesState, load
 from modelyard.store.schema import runs
 
@@ -51,6 +51,21 @@ class Metrics:
         if attempt is not None:
             points = points.take((points.attempts == attempt).nonzero()[0])
         return points.series()
+
+    def after(self, run_id: str, cursors: Mapping[str, int]) -> dict[str, Arrived]:
+        """Return what was appended to metrics of a run after each one's cursor, in order of arrival.
+
+        A cursor is the number of points that were appended before; metrics without new points are left out. What an
+        attempt made void is not taken out: who follows a run reads its history anew when another attempt begins.
+        Raises ``NotFoundError``.
+        """
+        with self._database.read() as connection:
+            states = load(connection, _run_key(connection, run_id))
+            return {
+                name: Arrived(points=rows.read_after(connection, states[name], cursor).series(), next=end)
+                for name, cursor in cursors.items()
+                if name in states and (end := states[name].next_ordinal) > cursor
+            }
 
     def chart(
         self,

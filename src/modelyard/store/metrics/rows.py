@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from modelyard.store.metrics.columns import (
     EMPTY,
@@ -54,6 +54,21 @@ def read_all(connection: Connection, state: SeriesState) -> Columns:
     sealed = read_chunks(connection, [state.id]).get(state.id, EMPTY) if state.sealed_count else EMPTY
     tail = read_tails(connection, [state.id]).get(state.id, EMPTY) if state.tail_count else EMPTY
     return concatenate([sealed, tail])
+
+
+def read_after(connection: Connection, state: SeriesState, ordinal: int) -> Columns:
+    """Return every point after the first ``ordinal`` that were appended to a series, in order of arrival."""
+    sealed = EMPTY
+    start = state.sealed_count
+    if ordinal < state.sealed_count:
+        chunks = metric_chunks.c
+        first = select(func.min(chunks.ordinal)).where(
+            chunks.series == state.id, chunks.ordinal + chunks.count > ordinal
+        )
+        start = connection.execute(first).scalar_one()
+        sealed = read_chunks(connection, [state.id], chunks.ordinal >= start)[state.id]
+    tail = read_tails(connection, [state.id]).get(state.id, EMPTY) if state.tail_count else EMPTY
+    return concatenate([sealed, tail]).take(slice(max(0, ordinal - start), None))
 
 
 def start_steps(connection: Connection, run_keys: Sequence[int]) -> dict[int, dict[int, int]]:

@@ -22,6 +22,15 @@ class Series:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Arrived:
+    """What was appended to a metric since somebody looked last."""
+
+    points: Series
+    next: int
+    """The cursor to go on from: how many points were ever appended."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ChartSeries:
     """A history in few buckets, for drawing; all arrays have the same length, empty buckets are left out.
 

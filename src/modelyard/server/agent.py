@@ -1,0 +1,69 @@
+"""Keeps an agent alive beside the server: a process of its own, so that neither takes the other along."""
+
+import os
+import subprocess
+import sys
+import threading
+from types import TracebackType
+from typing import Self
+
+from modelyard.agent.presence import home_agent
+from modelyard.store import Store
+
+LOOK_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+END_SECONDS = 40.0
+"""So long an agent has to let its engines save their runs."""
+
+
+class AgentKeeper:
+    """A context manager: while it is open, some process trains what is queued in the home."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._process: subprocess.Popen[bytes] | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="agent-keeper", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def _keep(self) -> None:
+        pause = LOOK_SECONDS
+        while not self._done.wait(pause):
+            if self._process is not None and self._process.poll() is None:
+                pause = LOOK_SECONDS
+                continue
+            ended = self._process is not None
+            pause = min(LONGEST_PAUSE_SECONDS, pause * 2) if ended else LOOK_SECONDS
+            if home_agent(self._store) is None:
+                self._start()
+
+    def _start(self) -> None:
+        home = self._store.home
+        environment = dict(os.environ)
+        if self._store.database_url is not None:
+            environment["MODELYARD_DATABASE_URL"] = self._store.database_url
+        with home.worker_log("agent").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "modelyard.api.home_agent", "--home", str(home.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C in a terminal is for the server, which ends the agent in its turn
+            )

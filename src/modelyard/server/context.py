@@ -1,0 +1,40 @@
+"""What every route has: the store, the live feed, and who serves."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from modelyard.server.live import LiveFeed
+from modelyard.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One server."""
+
+    store: Store
+    live: LiveFeed
+    instance: str = field(default_factory=lambda: token_hex(8))
+    """Another one after each start: a page that sees it change knows that the server was restarted."""
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+Here = Annotated[Context, Depends(_context)]
+"""The context, as a parameter of a route."""
+
+
+def _actor(request: Request) -> str:
+    actor: str = request.app.state.actor
+    return actor
+
+
+Actor = Annotated[str, Depends(_actor)]
+"""Who asks, for the record."""

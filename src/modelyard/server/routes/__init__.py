@@ -1,0 +1,9 @@
+"""Routes: what is asked for, and what answers it. No rules, no SQL."""
+
+from fastapi import APIRouter
+
+from modelyard.server.routes import experiments, operations, runs, storage, stream, system
+
+api = APIRouter(prefix="/api/v1")
+for part in (system, experiments, runs, operations, stream, storage):
+    api.include_router(part.router)

@@ -1,0 +1,125 @@
+"""The page in a real browser, on a real server, with an engine that needs no torch and trains when a test says so."""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from modelyard.api.training import create
+from modelyard.domain.config import SweepSpec
+from modelyard.domain.run import Experiment
+from modelyard.scheduler.search.expand import expand
+from modelyard.server.page import FOLDER
+from modelyard.store import Store
+
+_QUIET = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium here; on Debian: apt install chromium")
+    if not (FOLDER / "index.html").exists():
+        pytest.fail("the page is not built; run: make page")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=_QUIET)
+        yield opened
+        opened.close()
+
+
+class Server:
+    """``modelyard up`` without an agent, which can be killed and started again at the same port."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._process: subprocess.Popen[str] | None = None
+        self.url = ""
+
+    def start(self) -> None:
+        port = [] if not self.url else ["--port", self.url.rpartition(":")[2]]
+        command = [sys.executable, "-m", "modelyard.cli.main", "--home", str(self._home), "up", "--no-agent", *port]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().split()[3]
+
+    def end(self, number: int = signal.SIGINT) -> None:
+        if self._process is not None:
+            os.kill(self._process.pid, number)
+            self._process.communicate()
+            self._process = None
+
+
+@pytest.fixture
+def server(store: Store, home: Path) -> Iterator[Server]:
+    del store  # opened first, so that only one process makes the home
+    made = Server(home)
+    made.start()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A new browser profile at the start page; whatever the browser complains about fails the test."""
+    context = browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 800})
+    opened = context.new_page()
+    opened.set_default_timeout(10_000)
+    complaints: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
+            complaints.append(message.text)
+
+    opened.on("console", note)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.goto("/")
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def make(store: Store) -> Callable[..., Experiment]:
+    """Queue an experiment of three learning rates."""
+
+    def queue(name: str = "rates", *, epochs: int = 3, **run: Any) -> Experiment:
+        space = {"optimizer.learning_rate": {"choice": [0.01, 0.02, 0.04]}}
+        sweep = SweepSpec.model_validate(
+            {"name": name, "run": {"training": {"epochs": epochs}, **run}, "search": {"method": "grid", "space": space}}
+        )
+        return create(store, sweep, expand(sweep), actor="ann")
+
+    return queue
+
+
+@pytest.fixture
+def engine(store: Store) -> Iterator[Any]:
+    """An agent and engine in one; each ``poll`` trains an epoch of every run."""
+    spec = importlib.util.spec_from_file_location("fake_engine", Path(__file__).parents[1] / "fake_engine.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    class Supervisor(module.FakeSupervisor):  # type: ignore[misc,name-defined]
+        made: list[Any] = []
+
+    with Supervisor(store) as opened:
+        opened.start()
+        yield opened

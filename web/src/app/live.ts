@@ -1,0 +1,16 @@
+/** The one connection and the one cache of the page. */
+import { QueryClient } from "@tanstack/react-query";
+import { ApiError } from "@/lib/api";
+import { Live } from "@/lib/live";
+
+export const cache = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: Number.POSITIVE_INFINITY, // the stream says when something changed
+      refetchOnWindowFocus: false,
+      retry: (count, error) => count < 3 && error instanceof ApiError && error.status === 0,
+    },
+  },
+});
+
+export const live = new Live(cache);

@@ -1,0 +1,55 @@
+import { Trash2 } from "lucide-react";
+import { useState } from "react";
+import { Button } from "@/components/ui/button";
+import { Window } from "@/components/ui/dialog";
+import { Failure } from "@/components/ui/message";
+import { messageOf } from "./pending";
+
+interface Options {
+  /** What goes: "run rates-1", "experiment rates with 3 runs". */
+  readonly what: string;
+  readonly disabled?: boolean;
+  readonly onDelete: () => Promise<void>;
+}
+
+/** Deletes for ever, after asking once. */
+export function DeleteButton({ what, disabled = false, onDelete }: Options) {
+  const [open, setOpen] = useState(false);
+  const [error, setError] = useState<Error | null>(null);
+  const act = async () => {
+    try {
+      await onDelete();
+      setOpen(false);
+    } catch (failed) {
+      setError(new Error(messageOf(failed)));
+    }
+  };
+  return (
+    <>
+      <Button
+        look="danger"
+        disabled={disabled}
+        onClick={() => {
+          setError(null);
+          setOpen(true);
+        }}
+      >
+        <Trash2 size={14} aria-hidden /> Delete
+      </Button>
+      <Window
+        title={`Delete ${what}?`}
+        about="With configs, metrics, logs and checkpoints. This cannot be undone."
+        open={open}
+        onOpen={setOpen}
+      >
+        {error !== null && <Failure error={error} />}
+        <div className="flex justify-end gap-2">
+          <Button onClick={() => setOpen(false)}>Keep</Button>
+          <Button look="danger" onClick={() => void act()}>
+            Delete {what}
+          </Button>
+        </div>
+      </Window>
+    </>
+  );
+}

@@ -1,0 +1,51 @@
+/** The client of the server's API; its types are generated from the server's own description. */
+import createClient from "openapi-fetch";
+import type { components, paths } from "./api.gen";
+
+type Schemas = components["schemas"];
+export type Run = Schemas["RunView"];
+export type RunDetail = Schemas["RunDetail"];
+export type RunPage = Schemas["RunPage"];
+export type RunState = Schemas["RunState"];
+export type Experiment = Schemas["ExperimentView"];
+export type Progress = Schemas["Progress"];
+export type EventView = Schemas["EventView"];
+export type LogLine = Schemas["LogLineView"];
+export type Lines = Schemas["Lines"];
+export type Hello = Schemas["Hello"];
+export type Series = Schemas["SeriesView"];
+export type Outcome = Schemas["OutcomeView"];
+export type Operation = Schemas["Request"]["op"];
+/** States in which an engine has the run. */
+export const ACTIVE: ReadonlySet<RunState> = new Set(["running", "pausing", "stopping"]);
+type Problem = Schemas["Problem"];
+
+export const client = createClient<paths>();
+
+/** What the server said is wrong, or that it cannot be reached. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly problem: Problem | null,
+  ) {
+    super(problem?.detail ?? "the server cannot be reached");
+  }
+}
+
+interface Answer<Data> {
+  data?: Data;
+  error?: unknown;
+  response: Response;
+}
+
+/** Return the answer's data; throw what went wrong. */
+export async function ask<Data>(answer: Promise<Answer<Data>>): Promise<Data> {
+  let found: Answer<Data>;
+  try {
+    found = await answer;
+  } catch {
+    throw new ApiError(0, null);
+  }
+  if (!found.response.ok) throw new ApiError(found.response.status, (found.error as Problem | undefined) ?? null);
+  return found.data as Data;
+}

@@ -1,0 +1,106 @@
+import { QueryClient } from "@tanstack/react-query";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { EventView, Progress, Run, RunPage } from "./api";
+import { Live } from "./live";
+
+class FakeSource {
+  static readonly CLOSED = 2;
+  static made: FakeSource[] = [];
+  readyState = 1;
+  onopen: (() => void) | null = null;
+  onerror: (() => void) | null = null;
+  private readonly listeners = new Map<string, (message: { data: string }) => void>();
+  constructor(readonly url: string) {
+    FakeSource.made.push(this);
+  }
+  addEventListener(kind: string, listener: (message: { data: string }) => void) {
+    this.listeners.set(kind, listener);
+  }
+  close() {
+    this.readyState = 2;
+  }
+  tell(kind: string, data: unknown) {
+    this.listeners.get(kind)?.({ data: JSON.stringify(data) });
+  }
+}
+
+let cache: QueryClient;
+let live: Live;
+const source = () => FakeSource.made.at(-1) as FakeSource;
+const key = ["runs", {}];
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakeSource.made = [];
+  vi.stubGlobal("EventSource", FakeSource);
+  cache = new QueryClient();
+  const runs = [{ id: "a", state: "running", step: 1 } as Run, { id: "b", state: "queued", step: 0 } as Run];
+  cache.setQueryData<RunPage>(key, { total: 2, offset: 0, as_of: 1, runs, columns: {} });
+  live = new Live(cache);
+  live.start();
+});
+
+afterEach(() => {
+  live.stop();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+const page = () => cache.getQueryData<RunPage>(key) as RunPage;
+const changed = (seq: number) =>
+  ({
+    seq,
+    run_id: "b",
+    payload: { type: "run.state_changed", before: "queued", after: "running", reason: {}, attempt: 1, step: 0 },
+  }) as unknown as EventView;
+
+it("changes the runs that moved, and no others", () => {
+  const before = page().runs;
+  source().tell("progress", [{ run_id: "a", state: "running", step: 7 } as Progress]);
+  expect(page().runs[0]?.step).toBe(7);
+  expect(page().runs[0]?.id).toBe("a");
+  expect(page().runs[1]).toBe(before[1]);
+});
+
+it("leaves what is shown alone where nothing changed", () => {
+  const before = page();
+  source().tell("progress", [{ run_id: "elsewhere", step: 7 } as Progress]);
+  expect(page()).toBe(before);
+});
+
+it("changes states by events", () => {
+  source().tell("event", changed(5));
+  expect(page().runs[1]?.state).toBe("running");
+});
+
+it("goes on after the last event when the browser gave the connection up", () => {
+  source().tell("hello", { instance: "x", last_seq: 3 });
+  source().tell("event", changed(5));
+  source().readyState = FakeSource.CLOSED;
+  source().onerror?.();
+  expect(live.read().connection).toBe("lost");
+  vi.advanceTimersByTime(1000);
+  expect(FakeSource.made).toHaveLength(2);
+  expect(source().url).toBe("/api/v1/stream?after=5");
+});
+
+it("reads anew what was read before the stream began, and everything from another server", () => {
+  const anew = vi.spyOn(cache, "invalidateQueries");
+  source().tell("hello", { instance: "x", last_seq: 3 });
+  expect(anew).toHaveBeenCalledTimes(1);
+  source().tell("hello", { instance: "x", last_seq: 3 });
+  expect(anew).toHaveBeenCalledTimes(1);
+  source().tell("hello", { instance: "y", last_seq: 3 });
+  expect(anew).toHaveBeenCalledTimes(2);
+});
+
+it("draws charts anew at most once a second, and only those of runs that moved", () => {
+  cache.setQueryData(["chart", "loss", ["a"], 9], {});
+  cache.setQueryData(["chart", "loss", ["b"], 9], {});
+  const stale = (id: string) => cache.getQueryState(["chart", "loss", [id], 9])?.isInvalidated;
+  source().tell("progress", [{ run_id: "a", step: 7 } as Progress]);
+  source().tell("progress", [{ run_id: "a", step: 8 } as Progress]);
+  expect(stale("a")).toBe(false);
+  vi.advanceTimersByTime(1000);
+  expect([stale("a"), stale("b")]).toEqual([true, false]);
+});

@@ -1,0 +1,77 @@
+/** What the page asks for, and under which key the answers are kept: ``live.ts`` changes them as things happen. */
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { ask, client } from "./api";
+
+const MOST_RUNS = 10_000;
+
+export const experimentsQuery = () =>
+  queryOptions({
+    queryKey: ["experiments"],
+    queryFn: () => ask(client.GET("/api/v1/experiments", {})),
+  });
+
+export const experimentQuery = (ref: string) =>
+  queryOptions({
+    queryKey: ["experiments", ref],
+    queryFn: () => ask(client.GET("/api/v1/experiments/{ref}", { params: { path: { ref } } })),
+  });
+
+export interface RunsWanted {
+  readonly experiment?: string;
+  readonly filter?: string;
+  readonly sort?: string;
+  readonly columns: readonly string[];
+}
+
+export const runsQuery = ({ experiment, filter, sort, columns }: RunsWanted) =>
+  queryOptions({
+    queryKey: ["runs", { experiment, filter, sort, columns }],
+    queryFn: () =>
+      ask(
+        client.GET("/api/v1/runs", {
+          params: {
+            query: {
+              limit: MOST_RUNS,
+              ...(experiment ? { experiment } : {}),
+              ...(filter ? { filter } : {}),
+              ...(sort ? { sort } : {}),
+              ...(columns.length > 0 ? { column: [...columns] } : {}),
+            },
+          },
+        }),
+      ),
+    placeholderData: keepPreviousData,
+    retry: false,
+  });
+
+export const runQuery = (ref: string) =>
+  queryOptions({
+    queryKey: ["run", ref],
+    queryFn: () => ask(client.GET("/api/v1/runs/{ref}", { params: { path: { ref } } })),
+    retry: false,
+  });
+
+export const eventsQuery = (runId: string) =>
+  queryOptions({
+    queryKey: ["of-run", runId, "events"],
+    queryFn: () => ask(client.GET("/api/v1/runs/{ref}/events", { params: { path: { ref: runId } } })),
+  });
+
+export const checkpointsQuery = (runId: string) =>
+  queryOptions({
+    queryKey: ["of-run", runId, "checkpoints"],
+    queryFn: () => ask(client.GET("/api/v1/runs/{ref}/checkpoints", { params: { path: { ref: runId } } })),
+  });
+
+export const chartQuery = (metric: string, runIds: readonly string[], buckets: number) =>
+  queryOptions({
+    queryKey: ["chart", metric, runIds, buckets],
+    queryFn: () =>
+      ask(
+        client.GET("/api/v1/charts/{name}", {
+          params: { path: { name: metric }, query: { run: [...runIds], buckets } },
+        }),
+      ),
+    enabled: runIds.length > 0,
+    placeholderData: keepPreviousData,
+  });
