@@ -10,7 +10,7 @@ import { live } from "./live";
 export function Shell() {
   return (
     <div className="flex h-dvh flex-col">
-      <header className="flex h-11 items-center gap-4 border-b border-line bg-panel px-4">
+      <header className="flex min-h-11 flex-wrap items-center gap-x-4 gap-y-1 border-b border-line bg-panel px-4 py-1">
         <Link to="/" className="flex items-center gap-2 font-semibold">
           <img src="/icon.svg" alt="" className="size-5" />
           Modelyard
@@ -63,7 +63,7 @@ function ThemeChoice() {
   const theme = useTheme();
   return (
     <label className="flex items-center gap-1.5 text-dim">
-      Theme
+      <span className="max-sm:sr-only">Theme</span>
       <select
         value={theme}
         onChange={(event) => setTheme(event.target.value as (typeof THEMES)[number])}

@@ -132,6 +132,7 @@ function Filter({ text, onFilter }: { readonly text: string; readonly onFilter: 
   return (
     <form
       role="search"
+      className="w-96 max-w-full"
       onSubmit={(event) => {
         event.preventDefault();
         onFilter(typed.trim() || undefined);
@@ -142,7 +143,7 @@ function Filter({ text, onFilter }: { readonly text: string; readonly onFilter: 
         placeholder="state = running and val_accuracy > 0.9"
         value={typed}
         onChange={(event) => setTyped(event.target.value)}
-        className="w-96 max-w-full rounded border border-line bg-panel px-2 py-1 font-mono text-xs text-text placeholder:text-dim"
+        className="w-full rounded border border-line bg-panel px-2 py-1 font-mono text-xs text-text placeholder:text-dim"
       />
     </form>
   );

@@ -1,0 +1,81 @@
+"""axe-core finds nothing serious on any page, in any theme; all is readable at phone width, and reached by keyboard."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from modelyard.domain.run import Experiment
+
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+PAGES = ["/", "/experiments/rates", *(f"/runs/rates-1?tab={tab}" for tab in ("charts", "config", "logs", "events"))]
+
+
+def _violations(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())  # not as a script element: the page's own policy forbids that
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{one['id']}: {node['html'][:120]}"
+        for one in found["violations"]
+        if one["impact"] in {"serious", "critical"}
+        for node in one["nodes"]
+    ]
+
+
+@pytest.fixture
+def full(make: Callable[..., Experiment], engine: Any) -> None:
+    make()
+    for _ in range(3):
+        engine.poll()
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
+def test_nothing_serious_on_any_page(page: Page, theme: str) -> None:
+    page.get_by_label("Theme").select_option(theme)
+    for path in PAGES:
+        page.goto(path)
+        expect(page.get_by_role("heading").first).to_be_visible()
+        expect(page.get_by_role("status")).to_have_text("live")
+        assert _violations(page) == [], path
+
+
+@pytest.mark.usefixtures("full")
+def test_nothing_serious_in_a_window(page: Page) -> None:
+    page.goto("/runs/rates-1")
+    page.get_by_role("button", name="Clone").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert _violations(page) == []
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize("path", PAGES)
+def test_a_phone_shows_all_of_it(page: Page, path: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(path)
+    expect(page.get_by_role("heading").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.usefixtures("full")
+def test_a_run_is_reached_and_paused_by_keyboard(page: Page, engine: Any) -> None:
+    def focus_on(name: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.textContent").strip() == name:
+                return
+        pytest.fail(f"the keyboard does not reach {name}")
+
+    focus_on("rates")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="rates")).to_be_visible()
+    focus_on("rates-2")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="rates-2")).to_be_visible()
+    focus_on("Pause")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Pause")).to_be_disabled()
+    engine.poll()
+    expect(page.get_by_text("paused", exact=True)).to_be_visible()
