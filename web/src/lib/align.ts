@@ -1,7 +1,7 @@
 /** Puts the histories of several runs on one axis, as uPlot draws them. */
 import type { Series } from "./api";
 
-export type Aligned = [number[], ...(number | null | undefined)[][]];
+type Aligned = [number[], ...(number | null | undefined)[][]];
 
 /** Return all steps in order, and each run's value at each: ``undefined`` where a line goes on past a missing step. */
 export function align(series: readonly Series[], pick: (one: Series) => readonly (number | null)[]): Aligned {

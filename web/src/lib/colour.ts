@@ -3,7 +3,7 @@
 const HUES = 12;
 const DASHES: readonly (readonly number[])[] = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
 
-export interface Stroke {
+interface Stroke {
   readonly colour: string;
   /** Pixels on and off; none for a whole line: lines can be told apart without hue. */
   readonly dash: readonly number[];

@@ -3,7 +3,7 @@ import type { QueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 import type { EventView, Hello, Progress, Run, RunPage } from "./api";
 
-export type Connection = "connecting" | "live" | "lost";
+type Connection = "connecting" | "live" | "lost";
 
 interface Status {
   readonly connection: Connection;

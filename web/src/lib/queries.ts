@@ -16,7 +16,7 @@ export const experimentQuery = (ref: string) =>
     queryFn: () => ask(client.GET("/api/v1/experiments/{ref}", { params: { path: { ref } } })),
   });
 
-export interface RunsWanted {
+interface RunsWanted {
   readonly experiment?: string;
   readonly filter?: string;
   readonly sort?: string;

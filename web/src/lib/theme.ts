@@ -2,7 +2,7 @@
 import { useSyncExternalStore } from "react";
 
 export const THEMES = ["system", "light", "dark", "contrast"] as const;
-export type Theme = (typeof THEMES)[number];
+type Theme = (typeof THEMES)[number];
 const KEY = "modelyard.theme";
 const listeners = new Set<() => void>();
 
