@@ -165,6 +165,21 @@ def test_an_agent_that_is_killed_is_started_again_and_ends_with_the_server(up: U
     assert live_agents(store) == []
 
 
+def test_why_there_is_no_agent_is_told(up: Up, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "if 'modelyard.api.home_agent' in sys.orig_argv:\n"
+        "    print('no luck today', file=sys.stderr, flush=True)\n"
+        "    os._exit(7)"
+    )
+    (tmp_path / "sitecustomize.py").write_text(f"{code}\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    _, url = up()
+    _wait(lambda: httpx.get(f"{url}/api/v1/server").json()["trouble"] != "")
+    said = httpx.get(f"{url}/api/v1/server").json()["trouble"]
+    assert said == "the agent ended with exit code 7: no luck today"
+
+
 def test_train_leaves_its_runs_to_the_agent_of_the_server(up: Up, home: Path, store: Store, tmp_path: Path) -> None:
     up()
     _wait(lambda: bool(live_agents(store)))

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from modelyard.api.training import create
 from modelyard.domain.config import SweepSpec
@@ -20,6 +21,7 @@ from modelyard.scheduler.search.expand import expand
 from modelyard.server.page import FOLDER
 from modelyard.store import Store
 
+expect.set_options(timeout=20_000)  # two workers on two cores, each with a browser
 _QUIET = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -50,10 +52,13 @@ class Server:
         self._home = home
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = str(free.getsockname()[1])  # its own, so that nobody else takes it while it is down
 
     def start(self) -> None:
-        port = [] if not self.url else ["--port", self.url.rpartition(":")[2]]
-        command = [sys.executable, "-m", "modelyard.cli.main", "--home", str(self._home), "up", "--no-agent", *port]
+        command = [sys.executable, "-m", "modelyard.cli.main", "--home", str(self._home), "up", "--no-agent"]
+        command += ["--port", self._port]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[3]
@@ -79,7 +84,7 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     """A new browser profile at the start page; whatever the browser complains about fails the test."""
     context = browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 800})
     opened = context.new_page()
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(20_000)
     complaints: list[str] = []
 
     def note(message: ConsoleMessage) -> None:

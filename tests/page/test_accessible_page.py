@@ -77,5 +77,6 @@ def test_a_run_is_reached_and_paused_by_keyboard(page: Page, engine: Any) -> Non
     focus_on("Pause")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Pause")).to_be_disabled()
+    expect(page.get_by_text("pausing", exact=True)).to_be_visible()
     engine.poll()
     expect(page.get_by_text("paused", exact=True)).to_be_visible()

@@ -210,6 +210,13 @@ def test_a_page_that_lost_its_server_says_so_and_catches_up(
     expect(_row(page, "rates-1")).to_contain_text("3/3")
 
 
+def test_that_nobody_trains_is_said(page: Page, store: Store) -> None:
+    expect(page.get_by_text("no agent: queued runs wait")).to_be_visible()
+    agent = store.leases.register(kind="agent")
+    expect(page.get_by_text("no agent")).to_be_hidden(timeout=15_000)
+    store.leases.unregister(agent)
+
+
 def test_themes(page: Page, make: Make) -> None:
     def background() -> str:
         return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))

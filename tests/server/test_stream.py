@@ -197,3 +197,33 @@ def test_nobody_watching_costs_nothing(served: httpx.Client, context: Any, monke
     before = len(looks)
     time.sleep(3 * live.LOOK_SECONDS)
     assert len(looks) == before
+
+
+def test_a_run_that_goes_while_nobody_watches_any_more_ends_no_feed(
+    served: httpx.Client, store: Store, context: Any, training: tuple[Run, Lease], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, lease = training
+    look = context.live._look
+    looking, going = threading.Event(), threading.Event()
+
+    def slow(seq: int | None, runs: Any) -> Any:
+        found = look(seq, runs)
+        if found.deleted:
+            looking.set()
+            going.wait(10)
+        return found
+
+    monkeypatch.setattr(context.live, "_look", slow)
+    with _listen(served) as messages:
+        _until(messages, lambda one: one[0] == "progress")
+        with store.write(lease) as write:
+            write.transition(RunState.COMPLETED, Reason(code=ReasonCode.FINISHED, message="done"))
+        store.runs.delete(run.id, actor="bob")
+        assert looking.wait(10)
+    while context.live._watchers:
+        time.sleep(0.01)
+    with _listen(served) as messages:
+        next(messages)
+        going.set()
+        store.runs.delete(store.runs.get("digits-2").id, actor="bob")
+        assert _until(messages, lambda one: one[0] == "event")[-1][2]["payload"]["type"] == "run.deleted"

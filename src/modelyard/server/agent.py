@@ -12,6 +12,7 @@ from modelyard.store import Store
 
 LOOK_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+_LOG = "agent"
 END_SECONDS = 40.0
 """So long an agent has to let its engines save their runs."""
 
@@ -22,6 +23,8 @@ class AgentKeeper:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._process: subprocess.Popen[bytes] | None = None
+        self.trouble = ""
+        """Why the last agent ended by itself; empty while one lives."""
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="agent-keeper", daemon=True)
 
@@ -47,18 +50,28 @@ class AgentKeeper:
         while not self._done.wait(pause):
             if self._process is not None and self._process.poll() is None:
                 pause = LOOK_SECONDS
+                self.trouble = ""
                 continue
             ended = self._process is not None
+            if ended:
+                self.trouble = self._why()
             pause = min(LONGEST_PAUSE_SECONDS, pause * 2) if ended else LOOK_SECONDS
             if home_agent(self._store) is None:
                 self._start()
+
+    def _why(self) -> str:
+        assert self._process is not None
+        number = self._process.returncode
+        how = f"was killed by signal {-number}" if number < 0 else f"ended with exit code {number}"
+        lines = self._store.home.worker_log(_LOG).read_text(errors="replace").splitlines()
+        return f"the agent {how}" + (f": {lines[-1]}" if lines else "")
 
     def _start(self) -> None:
         home = self._store.home
         environment = dict(os.environ)
         if self._store.database_url is not None:
             environment["MODELYARD_DATABASE_URL"] = self._store.database_url
-        with home.worker_log("agent").open("ab") as log:
+        with home.worker_log(_LOG).open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", "modelyard.api.home_agent", "--home", str(home.path)],
                 stdin=subprocess.DEVNULL,

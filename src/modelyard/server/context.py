@@ -1,5 +1,6 @@
 """What every route has: the store, the live feed, and who serves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -17,6 +18,8 @@ class Context:
 
     store: Store
     live: LiveFeed
+    trouble: Callable[[], str] = str
+    """Why the agent that the server started does not work, if so."""
     instance: str = field(default_factory=lambda: token_hex(8))
     """Another one after each start: a page that sees it change knows that the server was restarted."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -72,6 +72,9 @@ class LiveFeed:
             except StoreError as error:
                 _log.warning("the live feed waits: %s", error)
                 await asyncio.sleep(PATIENCE_SECONDS)
+            except Exception:  # all streams hang on this task: it must not end by a mistake of ours
+                _log.exception("the live feed goes on")
+                await asyncio.sleep(PATIENCE_SECONDS)
             await asyncio.sleep(LOOK_SECONDS)
 
     def close(self) -> None:
@@ -149,7 +152,7 @@ class LiveFeed:
         self._seq = look.seq
         self._events.extend(look.events)
         for run_id in look.deleted:
-            del self._progress[run_id]
+            self._progress.pop(run_id, None)
         for progress in map(progress_of, look.runs):
             if self._progress.get(progress.run_id, (0, None))[1] != progress:
                 news = True

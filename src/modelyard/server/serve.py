@@ -58,13 +58,14 @@ def serve(store: Store, options: Options, *, ready: Callable[[Address], None]) -
         listener = cleanup.enter_context(_listen(options.port))
         address = Address(url=f"http://127.0.0.1:{listener.getsockname()[1]}", pid=os.getpid())
         cleanup.enter_context(_announced(store.home, address))
-        context = Context(store=store, live=LiveFeed(store))
+        keeper = AgentKeeper(store)
+        context = Context(store=store, live=LiveFeed(store), trouble=lambda: keeper.trouble)
         app = Guard(create_app(context, actor=actor()))
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS, server_header=False
         )
         if options.agent:
-            cleanup.enter_context(AgentKeeper(store))
+            cleanup.enter_context(keeper)
         asyncio.run(_run(_Server(config), listener, context.live, lambda: ready(address)))
 
 
@@ -157,6 +158,7 @@ def _listen(port: int | None) -> Iterator[socket.socket]:
         for number in tried:
             try:
                 listener.bind(("127.0.0.1", number))
+                listener.listen()  # at once: two that are bound and do not listen may have the same port
             except OSError as error:
                 if number == tried[-1]:
                     raise UserError(f"port {number}: {error.strerror}; choose another with --port") from error

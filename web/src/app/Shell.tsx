@@ -1,8 +1,10 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
 import clsx from "clsx";
 import { useEffect, useState } from "react";
 import { duration } from "@/lib/format";
 import { useConnection } from "@/lib/live";
+import { serverQuery } from "@/lib/queries";
 import { setTheme, THEMES, useTheme } from "@/lib/theme";
 import { live } from "./live";
 
@@ -21,6 +23,7 @@ export function Shell() {
           </Link>
         </nav>
         <div className="ml-auto flex items-center gap-4">
+          <Agents />
           <Connected />
           <ThemeChoice />
         </div>
@@ -55,6 +58,18 @@ function Connected() {
         )}
       />
       {words[connection]}
+    </span>
+  );
+}
+
+/** That queued runs wait, and why, while nobody trains. */
+function Agents() {
+  const { data } = useQuery(serverQuery());
+  if (data === undefined || (data.agents.length > 0 && data.trouble === "")) return null;
+  const why = data.trouble || "queued runs wait for modelyard train or modelyard up";
+  return (
+    <span className="max-w-80 truncate text-warn" title={why}>
+      no agent: {why}
     </span>
   );
 }

@@ -1361,6 +1361,8 @@ export interface components {
              * Format: date-time
              */
             started_at: string;
+            /** Trouble */
+            trouble: string;
             /** Version */
             version: string;
         };

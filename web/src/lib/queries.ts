@@ -4,6 +4,13 @@ import { ask, client } from "./api";
 
 const MOST_RUNS = 10_000;
 
+export const serverQuery = () =>
+  queryOptions({
+    queryKey: ["server"],
+    queryFn: () => ask(client.GET("/api/v1/server", {})),
+    refetchInterval: 5_000, // agents come and go without an event
+  });
+
 export const experimentsQuery = () =>
   queryOptions({
     queryKey: ["experiments"],

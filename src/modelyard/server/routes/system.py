@@ -34,6 +34,8 @@ class ServerView(View):
     """The number of the newest event."""
     agents: list[AgentView]
     """Those of this machine; while there is none, queued runs wait."""
+    trouble: str
+    """Why the agent that this server started does not work, or an empty string."""
 
 
 @router.get("/server")
@@ -48,4 +50,5 @@ def server(here: Here) -> ServerView:
         read_only=bool(database.read_only),
         last_seq=here.store.events.last_seq(),
         agents=[AgentView(id=one.id, host=one.host, pid=one.pid) for one in live_agents(here.store)],
+        trouble=here.trouble(),
     )
