@@ -72,7 +72,7 @@ class LiveFeed:
             except StoreError as error:
                 _log.warning("the live feed waits: %s", error)
                 await asyncio.sleep(PATIENCE_SECONDS)
-            except Exception:  # all streams hang on this task: it must not end by a mistake of ours
+            except Exception:  # noqa: BLE001 - all streams hang on this task: it must not end by a mistake of ours
                 _log.exception("the live feed goes on")
                 await asyncio.sleep(PATIENCE_SECONDS)
             await asyncio.sleep(LOOK_SECONDS)
