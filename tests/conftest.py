@@ -1,9 +1,11 @@
 """For every test: a home of its own, one thread for arithmetic, no time limit on single hypothesis examples."""
 
+import importlib.util
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -22,6 +24,21 @@ settings.load_profile("modelyard")
 def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep tests that name no home out of the home of the person who runs them."""
     os.environ["MODELYARD_HOME"] = str(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def fake_supervisor() -> type[Any]:
+    """Return a supervisor of its own for one test, with an engine that needs no torch: see fake_engine.py."""
+    spec = importlib.util.spec_from_file_location("fake_engine", Path(__file__).parent / "fake_engine.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    class Supervisor(module.FakeSupervisor):  # type: ignore[misc,name-defined]
+        made: list[Any] = []
+
+    return Supervisor
 
 
 @pytest.fixture

@@ -1,27 +1,14 @@
 """Runs the command line in this process, on a home of its own, with an engine that needs no torch."""
 
-import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from modelyard.cli.main import main
 
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fake_engine = _load("fake_engine")
 
 SWEEP = """\
 name: digits
@@ -87,16 +74,12 @@ def cli(capsys: pytest.CaptureFixture[str], home: Path) -> Cli:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> type[Any]:
+def engine(monkeypatch: pytest.MonkeyPatch, fake_supervisor: type[Any]) -> type[Any]:
     """Train with the engine without torch; returns its class, to look at what was made or to act on each poll."""
-
-    class Supervisor(fake_engine.FakeSupervisor):  # type: ignore[misc, name-defined]
-        made: list[Any] = []
-
-    monkeypatch.setattr("modelyard.api.training.Supervisor", Supervisor)
+    monkeypatch.setattr("modelyard.api.training.Supervisor", fake_supervisor)
     monkeypatch.setattr("modelyard.api.training._REFRESH_SECONDS", 0.0)
     monkeypatch.setattr("modelyard.agent.warm_engines.may_have_accelerator", lambda: True)  # so that none are made
-    return Supervisor
+    return fake_supervisor
 
 
 @pytest.fixture

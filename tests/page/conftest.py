@@ -1,6 +1,5 @@
 """The page in a real browser, on a real server, with an engine that needs no torch and trains when a test says so."""
 
-import importlib.util
 import os
 import shutil
 import signal
@@ -114,17 +113,8 @@ def make(store: Store) -> Callable[..., Experiment]:
 
 
 @pytest.fixture
-def engine(store: Store) -> Iterator[Any]:
+def engine(store: Store, fake_supervisor: type[Any]) -> Iterator[Any]:
     """An agent and engine in one; each ``poll`` trains an epoch of every run."""
-    spec = importlib.util.spec_from_file_location("fake_engine", Path(__file__).parents[1] / "fake_engine.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    class Supervisor(module.FakeSupervisor):  # type: ignore[misc,name-defined]
-        made: list[Any] = []
-
-    with Supervisor(store) as opened:
+    with fake_supervisor(store) as opened:
         opened.start()
         yield opened

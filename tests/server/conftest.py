@@ -1,10 +1,8 @@
 """A served home, and an engine that needs no torch."""
 
 import asyncio
-import importlib.util
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -69,20 +67,11 @@ def queued(store: Store, sweep: SweepSpec) -> Experiment:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
+def engine(monkeypatch: pytest.MonkeyPatch, fake_supervisor: type[Any]) -> type[Any]:
     """Train with the engine without torch."""
-    spec = importlib.util.spec_from_file_location("fake_engine", Path(__file__).parents[1] / "fake_engine.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    class Supervisor(module.FakeSupervisor):  # type: ignore[misc,name-defined]
-        made: list[Any] = []
-
-    monkeypatch.setattr("modelyard.api.training.Supervisor", Supervisor)
+    monkeypatch.setattr("modelyard.api.training.Supervisor", fake_supervisor)
     monkeypatch.setattr("modelyard.api.training._REFRESH_SECONDS", 0.0)
-    return Supervisor
+    return fake_supervisor
 
 
 @pytest.fixture
