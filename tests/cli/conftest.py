@@ -9,7 +9,6 @@ import pytest
 
 from modelyard.cli.main import main
 
-
 SWEEP = """\
 name: digits
 run:
