@@ -71,7 +71,8 @@ Besides config and metrics, a run has the fields `id`, `name`, `project`, `exper
 
 `modelyard train` and `modelyard resume` show a live table in a terminal: state, progress, the curve of the training
 loss, the first validation metric, samples per second, time left, and why a run is where it is. What has not been
-measured yet is left empty. In a pipe they write one line per change of state and per epoch. Ctrl-C pauses all runs
+measured yet is left empty. In a pipe they write a line per change of state and per epoch; runs with
+epochs of less than a quarter of a second write one for several. Ctrl-C pauses all runs
 and waits until they are saved; a second Ctrl-C ends at once, and the runs go on from their last checkpoints.
 `modelyard resume NAME` goes on.
 

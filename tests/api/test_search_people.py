@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelyard.api.operations import Result, request
-from modelyard.api.search import SearchDriver, can_decide
+from modelyard.api.search import SearchDriver, can_decide, end_search
 from modelyard.api.training import Ending, NoView
 from modelyard.domain.control import Pause, Resume, Stop
 from modelyard.domain.run import Experiment, ReasonCode, Run, RunState
@@ -160,9 +160,8 @@ def test_stopping_the_experiment_ends_the_search(train: Any, begin: Begin, engin
 
     engine.on_poll = stop
     train(experiment)
-    assert [one for one in store.searches.log(experiment.id) if isinstance(one, Closed)] == [
-        Closed(message="the experiment was stopped by ada")
-    ]
+    (closed,) = [one for one in store.searches.log(experiment.id) if isinstance(one, Closed)]
+    assert closed.message == "the experiment was stopped by ada"
     runs = runs_of(store, experiment)
     assert {run.state for run in runs} <= {S.STOPPED, S.COMPLETED}
     assert len(runs) < 9
@@ -195,3 +194,41 @@ def test_a_paused_member_is_waited_for_and_named(train: Any, begin: Begin, engin
     request(store, ["s-1"], Stop(), actor="ada", timeout=0)
     train(experiment)
     assert not can_decide(store, experiment)
+
+
+def test_what_was_validated_when_the_search_is_closed_counts(
+    train: Any, begin: Begin, engine: Any, store: Store
+) -> None:
+    experiment = begin()
+
+    def stop(supervisor: Any, poll: int) -> None:
+        validated = [run for run in runs_of(store, experiment) if store.searches.evaluations(run.id)]
+        if validated and not any(isinstance(one, Closed) for one in store.searches.log(experiment.id)):
+            end_search(store, experiment, "enough")
+
+    engine.on_poll = stop
+    train(experiment)
+    search = driver_of(store, experiment).search
+    reached = [max(store.searches.evaluations(run.id), default=0) for run in runs_of(store, experiment)]
+    assert max(reached) > 0
+    assert search.best is not None
+    assert "none of them reported" not in search.ending
+
+
+def test_a_person_who_pauses_a_run_at_its_rung_holds_it(train: Any, begin: Begin, engine: Any, store: Store) -> None:
+    experiment = begin()
+    held: list[str] = []
+
+    def hold(supervisor: Any, poll: int) -> None:
+        waiting = [run for run in runs_of(store, experiment) if run.waits_for_search]
+        if waiting and not held:
+            (outcome,) = request(store, [waiting[0].id], Pause(), actor="ada", timeout=0)
+            assert outcome.result is Result.DONE
+            held.append(waiting[0].id)
+
+    engine.on_poll = hold
+    train(experiment)
+    run = store.runs.get(held[0])
+    assert (run.state, run.reason.code) == (S.PAUSED, ReasonCode.USER_REQUEST) or run.state is S.STOPPED
+    kinds = [event.payload.type for event in store.events.read(run_id=run.id)]
+    assert kinds.count("control.acknowledged") >= 1

@@ -165,6 +165,19 @@ def test_an_agent_that_is_killed_is_started_again_and_ends_with_the_server(up: U
     assert live_agents(store) == []
 
 
+def test_an_agent_that_a_killed_server_left_ends_with_the_next_one(up: Up, store: Store) -> None:
+    first, _ = up()
+    _wait(lambda: bool(live_agents(store)))
+    (agent,) = live_agents(store)
+    first.kill()
+    first.wait()
+    second, url = up()
+    assert [one["pid"] for one in httpx.get(f"{url}/api/v1/server").json()["agents"]] == [agent.pid]
+    second.send_signal(signal.SIGINT)
+    assert second.wait(60) == 0
+    assert live_agents(store) == []
+
+
 def test_why_there_is_no_agent_is_told(up: Up, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     code = (
         "import os, sys\n"

@@ -49,6 +49,14 @@ def test_mistakes_are_told_with_their_lines(client: TestClient) -> None:
     assert found["problems"][0].startswith("sweep.yaml:4: run.training.epochs")
 
 
+def test_a_sweep_that_is_wrong_names_each_field(client: TestClient, store: Store) -> None:
+    wrong = TEXT.replace("epochs: 1", "epochs: -1, batch: 3")
+    answer = client.post("/api/v1/experiments", json={"text": wrong})
+    assert answer.status_code == 422
+    assert {one["field"] for one in answer.json()["errors"]} == {"run.training.epochs", "run.training.batch"}
+    assert store.experiments.list() == []
+
+
 def test_a_sweep_that_is_right_comes_back_whole(client: TestClient) -> None:
     sweep = {"name": "s", "run": {"training": {"epochs": 3}}}
     found = client.post("/api/v1/experiments/validate", json={"sweep": sweep}).json()

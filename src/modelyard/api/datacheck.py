@@ -71,9 +71,14 @@ def check_search(sweep: SweepSpec, samples: Sequence[Samples | None]) -> None:
     if not sweep.search.decides:
         return
     if any(one is not None and not one.val for one in samples):
-        raise ConfigError(
-            f"{sweep.name}: search: it compares runs by their validations, and there is no validation data; "
+        code = sweep.run.custom
+        fix = (
             "set data.val_fraction above 0, or add some"
+            if code is None
+            else f"return 'val' from {code.class_name}.data()"
+        )
+        raise ConfigError(
+            f"{sweep.name}: search: it compares runs by their validations, and there is no validation data; {fix}"
         )
     for number, one in enumerate(samples, start=1):
         if one is not None and one.unscored and isinstance(sweep.search.scheduler, Racing):

@@ -85,7 +85,7 @@ class SearchDriver:
         """End the search, whatever it has still to decide. Its runs are left to whoever ends them."""
         self._catch_up()
         while not self._search.over:
-            self._append(Closed(message=message))
+            self._append(Closed(message=message, evaluations=self._validated(self._runs())))
 
     def waits_for(self) -> str:
         """Say which run a person paused that has to go on, or to be stopped, before the search can; or nothing."""
@@ -161,7 +161,18 @@ class SearchDriver:
         if (missing := self._missing(runs)) is not None:
             return Closed(message=missing, failed=True)
         spent = self._spent()
-        return None if spent is None else Closed(message=spent)
+        return None if spent is None else Closed(message=spent, evaluations=self._validated(runs))
+
+    def _validated(self, runs: Runs) -> dict[int, tuple[Evaluation, ...]]:
+        """Return what the trials in training have validated since their last turns."""
+        found = {}
+        for trial in self._search.training:
+            run = runs.get(trial.number)
+            kept = {} if run is None else self._store.searches.evaluations(run.id)
+            found[trial.number] = tuple(
+                Evaluation(epoch=epoch, metrics=metrics) for epoch, metrics in kept.items() if epoch > trial.epoch
+            )
+        return {number: evaluations for number, evaluations in found.items() if evaluations}
 
     def _missing(self, runs: Runs) -> str | None:
         """Return why the search can decide nothing, if what was validated so far has not got the metric it goes by."""

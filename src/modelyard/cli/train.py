@@ -44,7 +44,7 @@ def train(
     """Train every run of a sweep file, live.
 
     Ctrl-C pauses all runs and says how to resume; pressed again, it ends at once and runs go on from their last
-    checkpoint. In a pipe: one line per change and epoch.
+    checkpoint. In a pipe: a line per change and per epoch, or for several short ones.
     """
     spec = load_sweep(sweep, edits=edits, name=name)
     specs = expand_at(spec, str(sweep))

@@ -9,6 +9,7 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict
 
 from modelyard.domain.config import RunSpec
+from modelyard.domain.control import ControlRecord, Stop
 from modelyard.domain.errors import ConflictError
 from modelyard.domain.plan import Execution
 
@@ -65,6 +66,13 @@ class Reason(BaseModel):
 
     code: ReasonCode
     message: str
+
+
+def asked_for(record: ControlRecord) -> Reason:
+    """Return the reason for what an operation asks for."""
+    if isinstance(record.op, Stop) and record.op.reason is not None:
+        return Reason(code=ReasonCode.SEARCH, message=record.op.reason)
+    return Reason(code=ReasonCode.USER_REQUEST, message=f"asked for by {record.actor}")
 
 
 _S = RunState

@@ -61,6 +61,8 @@ class Closed(Config):
 
     kind: Literal["closed"] = "closed"
     message: str
+    evaluations: dict[int, tuple[Evaluation, ...]] = {}
+    """By trial in training: what it has validated since its last turn, oldest first."""
     failed: bool = False
     """Whether it ends because it cannot decide anything: what it goes by is not reported."""
 

@@ -1,6 +1,5 @@
-"""Why a run that trained ends its turn, by itself or because it was asked to; and when a change is worth telling."""
+"""Why a run that trained ends its turn by itself; and when a change is worth telling."""
 
-from modelyard.domain.control import ControlRecord, Stop
 from modelyard.domain.events import ExecutionChanged
 from modelyard.domain.run import Reason, ReasonCode, RunState
 from modelyard.engine.progress import Progress
@@ -15,13 +14,6 @@ def end_of(progress: Progress) -> tuple[RunState, Reason]:
         message = "ended early: no further improvement"
         return RunState.COMPLETED, Reason(code=ReasonCode.EARLY_STOPPED, message=message)
     return RunState.COMPLETED, Reason(code=ReasonCode.FINISHED, message=f"all {progress.epochs} epochs done")
-
-
-def asked_for(record: ControlRecord) -> Reason:
-    """Return the reason for what an operation asks for."""
-    if isinstance(record.op, Stop) and record.op.reason is not None:
-        return Reason(code=ReasonCode.SEARCH, message=record.op.reason)
-    return Reason(code=ReasonCode.USER_REQUEST, message=f"asked for by {record.actor}")
 
 
 def is_news(now: ExecutionChanged, before: ExecutionChanged) -> bool:

@@ -10,13 +10,13 @@ from modelyard.domain.control import ControlRecord, Pause, Save, Stop, Tune, cha
 from modelyard.domain.errors import StoreError
 from modelyard.domain.events import ExecutionChanged
 from modelyard.domain.plan import Execution
-from modelyard.domain.run import Lease, Reason, ReasonCode, Run, RunState
+from modelyard.domain.run import Lease, Reason, ReasonCode, Run, RunState, asked_for
 from modelyard.engine.early_stopping import Judge
 from modelyard.engine.evaluation import Evaluation
 from modelyard.engine.forks import Forks
 from modelyard.engine.keeper import Keeper
 from modelyard.engine.progress import Unit
-from modelyard.engine.reasons import asked_for, end_of, is_news
+from modelyard.engine.reasons import end_of, is_news
 from modelyard.engine.recorder import Recorder
 from modelyard.engine.step import StepDone
 from modelyard.engine.stopwatch import Stopwatch

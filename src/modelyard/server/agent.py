@@ -1,14 +1,17 @@
 """Keeps an agent alive beside the server: a process of its own, so that neither takes the other along."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from modelyard.agent.presence import home_agent
-from modelyard.store import Store
+from modelyard.store import Store, WorkerInfo
 
 LOOK_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -44,6 +47,16 @@ class AgentKeeper:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        elif (adopted := home_agent(self._store)) is not None:
+            self._end(adopted)
+
+    def _end(self, agent: WorkerInfo) -> None:
+        """End the agent that a server before this one left behind: only servers start agents of a whole home."""
+        with suppress(ProcessLookupError):
+            os.kill(agent.pid, signal.SIGTERM)
+        deadline = time.monotonic() + END_SECONDS
+        while time.monotonic() < deadline and home_agent(self._store) is not None:
+            time.sleep(LOOK_SECONDS / 10)
 
     def _keep(self) -> None:
         pause = LOOK_SECONDS

@@ -72,7 +72,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ModelyardError)
     def known(_: Request, error: ModelyardError) -> JSONResponse:
-        return problem(status_of(error), kind_of(error), str(error))
+        return problem(status_of(error), kind_of(error), str(error), _fields(error))
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -89,6 +89,15 @@ def add_problem_handlers(app: FastAPI) -> None:
         response = problem(status, status.phrase.lower().replace(" ", "-"), detail)
         response.headers.update(error.headers or {})
         return response
+
+
+def _fields(error: ModelyardError) -> list[FieldError]:
+    """Return the fields that a config's mistakes are in; each line of the message is one, ``file:line: `` before it."""
+    if not isinstance(error, errors.ConfigError):
+        return []
+    found = [re.match(r"(?:\S+?:\d+: )?([a-z_][\w.\[\]]*): ", line) for line in str(error).splitlines()]
+    lines = zip(found, str(error).splitlines(), strict=True)
+    return [FieldError(field=match[1], message=line[match.end() :]) for match, line in lines if match is not None]
 
 
 def _place(location: Sequence[Any]) -> str:

@@ -151,7 +151,7 @@ class LeasedWrite:
         """
         if reason.code is ReasonCode.RUNG and self._run.state in _ASKED_FOR:
             to = _ASKED_FOR[self._run.state]
-            reason = Reason(code=ReasonCode.USER_REQUEST, message=f"asked for at epoch {self._run.epoch}")
+            reason = operations.reason_of(self._connection, self._run, to)
         self._run = change_state(self._connection, self._run, to, reason, actor=self._actor)
 
     def fingerprints(self, values: Mapping[str, str]) -> Mapping[str, str]:

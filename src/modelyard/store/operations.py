@@ -5,7 +5,7 @@ from sqlalchemy import Connection, insert, select, update
 from modelyard.domain.control import ControlOp, ControlRecord, OpStatus, Pause, Save, Stop, Tune
 from modelyard.domain.errors import ConflictError
 from modelyard.domain.events import ControlAcknowledged, ControlRejected, ControlRequested
-from modelyard.domain.run import RunState
+from modelyard.domain.run import Reason, ReasonCode, RunState, asked_for
 from modelyard.store import clock, eventfeed
 from modelyard.store.controls import op_record, op_records
 from modelyard.store.run_rows import Current
@@ -51,6 +51,15 @@ def reject(connection: Connection, run: Current, op_id: int, *, message: str, ac
     _close(connection, op_id, status=OpStatus.REJECTED, message=message)
     payload = ControlRejected(op_id=op_id, op=record.op, message=message)
     eventfeed.append(connection, payload, actor=actor, run_id=run.id, experiment_id=run.experiment_id)
+
+
+def reason_of(connection: Connection, run: Current, to: RunState) -> Reason:
+    """Return why a run goes to the state that somebody asked for: as the pending request says."""
+    pending = (control_ops.c.run_key == run.key) & (control_ops.c.status == OpStatus.PENDING)
+    for record in op_records(connection, pending):
+        if _fulfils(to, record):
+            return asked_for(record)
+    return Reason(code=ReasonCode.USER_REQUEST, message=f"asked for at epoch {run.epoch}")
 
 
 def settle(connection: Connection, run: Current, *, actor: str) -> None:

@@ -18,6 +18,8 @@ _S = RunState
 def request(connection: Connection, run: Current, op: ControlOp, *, actor: str) -> int:
     """Accept ``op``, change the run's state as it asks, and return the operation's id. Raises ``ConflictError``."""
     match op:
+        case Pause() if run.state is _S.PAUSED and run.reason_code is ReasonCode.RUNG:
+            return _hold(connection, run, op, actor=actor)
         case Pause():
             target = {_S.RUNNING: _S.PAUSING, _S.QUEUED: _S.PAUSED}.get(run.state)
             return _move(connection, run, op, target, actor=actor)
@@ -41,6 +43,16 @@ def _move(connection: Connection, run: Current, op: ControlOp, target: RunState 
         raise ConflictError(f"run {run.name} is {run.state} and cannot be asked to {op.kind}")
     op_id = operations.open_op(connection, run, op, actor=actor)
     change_state(connection, run, target, _reason(op, actor), actor=actor)
+    return op_id
+
+
+def _hold(connection: Connection, run: Current, op: Pause, *, actor: str) -> int:
+    """Keep a run paused that waits for its search: whatever that decides, it goes on when a person resumes it."""
+    op_id = operations.open_op(connection, run, op, actor=actor)
+    reason = _reason(op, actor)
+    values = {"reason_code": reason.code, "reason_message": reason.message, "updated_at": clock.now()}
+    connection.execute(update(runs).where(runs.c.key == run.key).values(values))
+    operations.acknowledge(connection, run, op_id, applied_step=run.step, actor=actor)
     return op_id
 
 

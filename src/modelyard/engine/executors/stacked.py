@@ -51,11 +51,19 @@ class Stacked:
             group = [one for one in waiting if stack_key(one.learner) == key]
         if key is None or len(group) == 1:
             if not group[0].trained:
-                group[0].execute(Execution.SLICED, reason=self._trials[key].refusal if key in self._trials else "")
+                group[0].execute(Execution.SLICED, reason=self._why_alone(key))
             take_turn(pool, group[0], self._chunk_seconds)
         else:
             group = self._together(pool, group, self._trials_for(key, group))
         pool.flush([session for session in group if _is_here(session)])
+
+    def _why_alone(self, key: str | None) -> str:
+        """Return why a run takes turns by itself, where that is not what anybody would expect."""
+        if key in self._trials:
+            return self._trials[key].refusal
+        if self._measures:
+            return ""
+        return "it cannot be stacked" if key is None else "no other run of its structure is in this process"
 
     def _trials_for(self, key: str, group: Sequence[Session]) -> Trials:
         """Return the trials of a structure; the first time, with what is known from before."""

@@ -5,14 +5,25 @@ to epoch b is busy for b - a units. Results are taken in the order of that time,
 they really arrive. So equal configs and equal results give equal decisions on every machine.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
 from modelyard.domain.base import canonical_json
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError
 from modelyard.domain.sample_scores import read_scores
-from modelyard.domain.search_log import Closed, Decision, DecisionKind, Ending, Entry, Opened, Settled, Taken, Trained
+from modelyard.domain.search_log import (
+    Closed,
+    Decision,
+    DecisionKind,
+    Ending,
+    Entry,
+    Evaluation,
+    Opened,
+    Settled,
+    Taken,
+    Trained,
+)
 from modelyard.scheduler.search.edit import edit_run
 from modelyard.scheduler.search.goal import WORST, Goal
 from modelyard.scheduler.search.samplers import make_sampler
@@ -100,6 +111,10 @@ class Search:
                 self._leave(self.trials[entry.trial - 1], entry.message)
             case Closed():
                 self.undecidable = entry.failed
+                for number, evaluations in entry.evaluations.items():
+                    trial = self.trials[number - 1]
+                    self._note(trial, evaluations)
+                    trial.epoch = max(trial.losses, default=trial.epoch)
                 return tuple(self._close(entry.message))
         return tuple(self._decide())
 
@@ -111,11 +126,7 @@ class Search:
         self._now = job.ends
         trial = self.trials[entry.trial - 1]
         trial.scores = None
-        for evaluation in entry.evaluations:
-            trial.metrics[evaluation.epoch] = evaluation.metrics
-            trial.losses[evaluation.epoch] = self._goals[0].loss(evaluation.metrics)
-            if evaluation.scores:
-                trial.scores = read_scores(evaluation.scores)
+        self._note(trial, entry.evaluations)
         trial.epoch = trial.until if entry.ending is Ending.REACHED else max(trial.losses, default=trial.start)
         if entry.ending is Ending.REACHED:
             trial.status = TrialStatus.COMPLETED if trial.epoch >= trial.most else TrialStatus.WAITING
@@ -124,6 +135,13 @@ class Search:
         trial.reason = entry.message or f"{trial.status} at epoch {trial.epoch}"
         self._sampler.observe(trial)
         self._scheduler.report(trial)
+
+    def _note(self, trial: Trial, evaluations: Iterable[Evaluation]) -> None:
+        for evaluation in evaluations:
+            trial.metrics[evaluation.epoch] = evaluation.metrics
+            trial.losses[evaluation.epoch] = self._goals[0].loss(evaluation.metrics)
+            if evaluation.scores:
+                trial.scores = read_scores(evaluation.scores)
 
     def _leave(self, trial: Trial, message: str) -> None:
         if trial.status is TrialStatus.WAITING:

@@ -117,7 +117,10 @@ class CustomProblem:
 
     def _mean(self, name: str, value: Any, samples: int) -> Tensor:
         """Return the mean over a batch as a double (scalar)."""
-        tensor = torch.as_tensor(value)
+        try:
+            tensor = torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self._error(f"metrics() returned {value!r:.60} as {name!r}; return a number or a tensor") from error
         if tensor.ndim and tensor.shape != (samples,):
             raise self._error(
                 f"metrics() returned {name!r} of shape {tuple(tensor.shape)}; return its mean, or one number for each "
