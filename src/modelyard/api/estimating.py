@@ -124,8 +124,8 @@ class _Structure:
     measurer: Measurer
 
     def estimate(self, say: Say) -> tuple[Found, Estimate]:
-        plan, group = self.wanted.plan, self.wanted.plan.groups[0]
-        processes = min(len(plan.groups), len(self.runs))
+        group = self.wanted.plan.groups[0]
+        processes = takers(self.wanted.plan, structure_hash(self.runs[0]), len(self.runs))
         together = min(group.slots, -(-len(self.runs) // processes))
         found = self.measurer.find(self.runs, self.samples, together=together, fresh=self.wanted.fresh, say=say)
         what = Runs(
@@ -142,6 +142,11 @@ class _Structure:
             self.measurer.try_compiled(self.runs, found, seconds=judged.training_seconds / processes, say=say)
             judged = estimate(what, found.facts, found.tried, execution=self.wanted.execution)
         return found, judged
+
+
+def takers(plan: Plan, structure: str, runs: int) -> int:
+    """Return how many of a plan's processes share so many runs of a structure: those that take it first."""
+    return max(1, min(runs, sum(structure in group.structures for group in plan.groups)))
 
 
 def _described(indices: Sequence[int], differs: tuple[str, ...], found: Found, judged: Estimate) -> StructureEstimate:

@@ -18,11 +18,8 @@ _S = RunState
 def request(connection: Connection, run: Current, op: ControlOp, *, actor: str) -> int:
     """Accept ``op``, change the run's state as it asks, and return the operation's id. Raises ``ConflictError``."""
     match op:
-        case Pause() if run.state is _S.PAUSED and run.reason_code is ReasonCode.RUNG:
-            return _hold(connection, run, op, actor=actor)
         case Pause():
-            target = {_S.RUNNING: _S.PAUSING, _S.QUEUED: _S.PAUSED}.get(run.state)
-            return _move(connection, run, op, target, actor=actor)
+            return _pause(connection, run, op, actor=actor)
         case Stop():
             waiting = {_S.RUNNING: _S.STOPPING, _S.PAUSING: _S.STOPPING}
             target = (waiting | {_S.QUEUED: _S.STOPPED, _S.PAUSED: _S.STOPPED}).get(run.state)
@@ -46,8 +43,11 @@ def _move(connection: Connection, run: Current, op: ControlOp, target: RunState 
     return op_id
 
 
-def _hold(connection: Connection, run: Current, op: Pause, *, actor: str) -> int:
-    """Keep a run paused that waits for its search: whatever that decides, it goes on when a person resumes it."""
+def _pause(connection: Connection, run: Current, op: Pause, *, actor: str) -> int:
+    """Pause a run. One that waits for its search, whatever that decides, goes on when a person resumes it."""
+    if run.state is not _S.PAUSED or run.reason_code is not ReasonCode.RUNG:
+        target = {_S.RUNNING: _S.PAUSING, _S.QUEUED: _S.PAUSED}.get(run.state)
+        return _move(connection, run, op, target, actor=actor)
     op_id = operations.open_op(connection, run, op, actor=actor)
     reason = _reason(op, actor)
     values = {"reason_code": reason.code, "reason_message": reason.message, "updated_at": clock.now()}
