@@ -80,7 +80,8 @@ def _in_all(estimate: SweepEstimate) -> str:
     took = f"; measuring took {duration(estimate.probe_seconds)}"
     if estimate.wall_time is None:
         return f"estimate: unavailable, since not every structure could be measured{took}"
-    return f"estimate: {_parts(estimate.wall_time)}; {size(estimate.memory_bytes)} of memory for all runs{took}"
+    memory = f"{size(estimate.memory_bytes)} of memory for all runs besides what each process takes"
+    return f"estimate: {_parts(estimate.wall_time)}; {memory}{took}"
 
 
 def _parts(time: WallTime) -> str:
