@@ -81,7 +81,8 @@ def describe_search(sweep: SweepSpec, known: int) -> str:
     parts = [f"{search.method}, {most}{trials} trials, {search.concurrency} at a time, by {goals}", _schedule(sweep)]
     if search.budget is not None:
         unit, amount = next((name, value) for name, value in search.budget.model_dump(exclude_none=True).items())
-        parts.append(f"at most {amount:g} {unit.replace('_', '-')}")
+        unit = unit.replace("_", "-")
+        parts.append(f"at most {amount:g} {unit.removesuffix('s') if amount == 1 else unit}")
     return "; ".join(parts)
 
 

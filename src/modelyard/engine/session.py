@@ -229,7 +229,7 @@ class Session:
 
     def release(self) -> None:
         """Save, and queue the run again for another process."""
-        message = "its process was asked to end; the run goes on from its checkpoint when an agent takes it"
+        message = "its process ended in order; the run goes on from its checkpoint when an agent takes it"
         self.save(to=RunState.QUEUED, reason=Reason(code=ReasonCode.RELEASED, message=message))
 
     def _finish(self) -> None:

@@ -49,6 +49,13 @@ def test_reasons_name_the_value_the_place_and_the_limit(sweep: Make, play: Play)
     )
 
 
+def test_a_tie_is_told(sweep: Make, play: Play) -> None:
+    played = play(sweep({"scheduler": "asha", "concurrency": 9}), curve=lambda trial, epoch: {"val_loss": 1.0})
+    assert played.search.trials[8].reason.endswith(
+        "the best third goes on (1 or less, of equal ones those that began first)"
+    )
+
+
 def test_a_promotion_does_not_wait_for_the_whole_rung(sweep: Make, play: Play) -> None:
     played = play(sweep({"scheduler": "asha", "concurrency": 1}))
     kinds = [decision.kind for decision in played.decisions]

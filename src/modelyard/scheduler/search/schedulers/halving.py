@@ -106,7 +106,8 @@ class Halving:
         limit = rung.ranking[count - 1][0]
         if (loss, trial) <= rung.ranking[count - 1]:
             return f"{standing}; {why}"
-        return f"{standing}; the best {self._share} goes on ({self._goal.limit(limit)})"
+        tie = ", of equal ones those that began first" if loss == limit else ""
+        return f"{standing}; the best {self._share} goes on ({self._goal.limit(limit)}{tie})"
 
     @staticmethod
     def _place(rung: Rung, loss: float, trial: int) -> str:
