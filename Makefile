@@ -30,7 +30,7 @@ test-fast: lint page $(VENV)/chromium.stamp ## style, types, layers and the fast
 
 # 5 is pytest's exit code for "no test was selected".
 test-long: setup ## the fault and scale tests, which take minutes
-	$(TESTS) -m long --timeout 1800 || test $$? -eq 5
+	$(TESTS) -n 2 -m long --timeout 1800 || test $$? -eq 5
 
 lint: setup
 	$(VENV)/bin/ruff check

@@ -199,20 +199,18 @@ def test_a_paused_member_is_waited_for_and_named(train: Any, begin: Begin, engin
 def test_what_was_validated_when_the_search_is_closed_counts(
     train: Any, begin: Begin, engine: Any, store: Store
 ) -> None:
-    experiment = begin()
+    experiment = begin(scheduler={"name": "asha", "min_epochs": 5})
 
     def stop(supervisor: Any, poll: int) -> None:
-        validated = [run for run in runs_of(store, experiment) if store.searches.evaluations(run.id)]
-        if validated and not any(isinstance(one, Closed) for one in store.searches.log(experiment.id)):
+        if poll == 3:  # all have validated, and none has come to its first rung
             end_search(store, experiment, "enough")
 
     engine.on_poll = stop
     train(experiment)
     search = driver_of(store, experiment).search
-    reached = [max(store.searches.evaluations(run.id), default=0) for run in runs_of(store, experiment)]
-    assert max(reached) > 0
     assert search.best is not None
-    assert "none of them reported" not in search.ending
+    assert search.best.epoch in {1, 2}
+    assert "the best is trial" in search.ending
 
 
 def test_a_person_who_pauses_a_run_at_its_rung_holds_it(train: Any, begin: Begin, engine: Any, store: Store) -> None:
@@ -225,10 +223,11 @@ def test_a_person_who_pauses_a_run_at_its_rung_holds_it(train: Any, begin: Begin
             (outcome,) = request(store, [waiting[0].id], Pause(), actor="ada", timeout=0)
             assert outcome.result is Result.DONE
             held.append(waiting[0].id)
+            run = store.runs.get(held[0])
+            assert (run.state, run.why, run.waits_for_search) == (S.PAUSED, "ada asked to pause", False)
 
     engine.on_poll = hold
     train(experiment)
-    run = store.runs.get(held[0])
-    assert (run.state, run.reason.code) == (S.PAUSED, ReasonCode.USER_REQUEST) or run.state is S.STOPPED
-    kinds = [event.payload.type for event in store.events.read(run_id=run.id)]
-    assert kinds.count("control.acknowledged") >= 1
+    assert store.runs.get(held[0]).epoch < 3, "it never trained on"
+    kinds = [event.payload.type for event in store.events.read(run_id=held[0])]
+    assert kinds.count("control.requested") == kinds.count("control.acknowledged") > 0
