@@ -42,6 +42,14 @@ def fake_supervisor() -> type[Any]:
 
 
 @pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch, fake_supervisor: type[Any]) -> type[Any]:
+    """Train with the engine without torch; returns its class, to look at what was made or to act on each poll."""
+    monkeypatch.setattr("modelyard.api.training.Supervisor", fake_supervisor)
+    monkeypatch.setattr("modelyard.api.training._REFRESH_SECONDS", 0.0)
+    return fake_supervisor
+
+
+@pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 

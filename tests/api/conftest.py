@@ -12,14 +12,6 @@ from modelyard.store import Store
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch, fake_supervisor: type[Any]) -> type[Any]:
-    """Train with the engine without torch; returns its class, to look at what was made or to act on each poll."""
-    monkeypatch.setattr("modelyard.api.training.Supervisor", fake_supervisor)
-    monkeypatch.setattr("modelyard.api.training._REFRESH_SECONDS", 0.0)
-    return fake_supervisor
-
-
-@pytest.fixture
 def begin(store: Store) -> Callable[..., Experiment]:
     """Begin a search of random learning rates by ASHA, with other settings of it; or go on with one."""
 

@@ -73,12 +73,10 @@ def cli(capsys: pytest.CaptureFixture[str], home: Path) -> Cli:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch, fake_supervisor: type[Any]) -> type[Any]:
-    """Train with the engine without torch; returns its class, to look at what was made or to act on each poll."""
-    monkeypatch.setattr("modelyard.api.training.Supervisor", fake_supervisor)
-    monkeypatch.setattr("modelyard.api.training._REFRESH_SECONDS", 0.0)
+def engine(monkeypatch: pytest.MonkeyPatch, engine: type[Any]) -> type[Any]:
+    """The same, without processes that wait for it."""
     monkeypatch.setattr("modelyard.agent.warm_engines.may_have_accelerator", lambda: True)  # so that none are made
-    return fake_supervisor
+    return engine
 
 
 @pytest.fixture

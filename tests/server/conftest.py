@@ -67,14 +67,6 @@ def queued(store: Store, sweep: SweepSpec) -> Experiment:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch, fake_supervisor: type[Any]) -> type[Any]:
-    """Train with the engine without torch."""
-    monkeypatch.setattr("modelyard.api.training.Supervisor", fake_supervisor)
-    monkeypatch.setattr("modelyard.api.training._REFRESH_SECONDS", 0.0)
-    return fake_supervisor
-
-
-@pytest.fixture
 def train(engine: Any, store: Store) -> Callable[[Experiment], None]:
     """Train an experiment to its end."""
 

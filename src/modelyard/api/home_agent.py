@@ -1,6 +1,6 @@
 """The agent of a whole home: trains whatever is queued, whoever queued it, and moves searches on.
 
-Started by the server as ``python -m modelyard.api.home_agent``; SIGTERM has the engines save their runs and ends it.
+Started by the server as a process of its own; SIGTERM has the engines save their runs and ends it.
 """
 
 import argparse
@@ -39,6 +39,9 @@ class HomeSearches:
                 searching.poll(say)
             except NotFoundError:  # it was deleted
                 del self._searching[experiment_id]
+            else:
+                if searching.over:
+                    del self._searching[experiment_id]
 
     def _open(self, experiment_id: str) -> None:
         try:
@@ -65,7 +68,7 @@ def work(store: Store, resources: Resources, *, ending: threading.Event, say: Ca
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the process; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m modelyard.api.home_agent", description=__doc__)
+    parser = argparse.ArgumentParser(prog="home_agent", description=__doc__)
     parser.add_argument("--home", required=True)
     options = parser.parse_args(arguments)
     ending = threading.Event()
@@ -82,7 +85,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _log(message: str) -> None:
     print(message, file=sys.stderr, flush=True)  # noqa: T201 - the agent's log
-
-
-if __name__ == "__main__":
-    sys.exit(main())

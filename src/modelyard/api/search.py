@@ -148,11 +148,7 @@ class SearchDriver:
         if ending is Ending.REACHED and run.epoch < trial.until:
             return None  # it waits at the rung before, to be promoted
         scores = scores_text(self._store.searches.scores(run.id, trial.until)) if is_scored(self._sweep) else ""
-        evaluations = tuple(
-            Evaluation(epoch=epoch, metrics=metrics, scores=scores if epoch == trial.until else "")
-            for epoch, metrics in kept.items()
-            if epoch > trial.epoch
-        )
+        evaluations = _since_its_turn(trial, kept, scores)
         message = "" if ending is Ending.REACHED else run.why
         return Trained(trial=trial.number, ending=ending, evaluations=evaluations, message=message)
 
@@ -168,11 +164,9 @@ class SearchDriver:
         found = {}
         for trial in self._search.training:
             run = runs.get(trial.number)
-            kept = {} if run is None else self._store.searches.evaluations(run.id)
-            found[trial.number] = tuple(
-                Evaluation(epoch=epoch, metrics=metrics) for epoch, metrics in kept.items() if epoch > trial.epoch
-            )
-        return {number: evaluations for number, evaluations in found.items() if evaluations}
+            if run is not None and (new := _since_its_turn(trial, self._store.searches.evaluations(run.id))):
+                found[trial.number] = new
+        return found
 
     def _missing(self, runs: Runs) -> str | None:
         """Return why the search can decide nothing, if what was validated so far has not got the metric it goes by."""
@@ -307,6 +301,17 @@ def first_trials(sweep: SweepSpec) -> list[Trial]:
     if not search.trials:
         raise ConfigError("search.budget.epochs: there is not enough for the first rung of one run; give more")
     return search.trials
+
+
+def _since_its_turn(
+    trial: Trial, kept: Mapping[int, dict[str, float | None]], scores: str = ""
+) -> tuple[Evaluation, ...]:
+    """Return what a trial validated since its last turn; ``scores`` are those of the epoch it was to reach."""
+    return tuple(
+        Evaluation(epoch=epoch, metrics=metrics, scores=scores if epoch == trial.until else "")
+        for epoch, metrics in kept.items()
+        if epoch > trial.epoch
+    )
 
 
 def _taken(trial: Trial, runs: Runs) -> str:

@@ -238,6 +238,11 @@ class Searching:
         self._said = ""
         self._told_end = self._driver is not None and self._driver.settled
 
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to decide or to do."""
+        return self._driver is None or self._driver.settled
+
     def poll(self, say: Callable[[str], None]) -> bool:
         """Move it on; return whether anything happened. What the home refuses now is tried again at the next poll."""
         if self._driver is None:

@@ -3,13 +3,14 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from modelyard.agent.child import command
+from modelyard.agent.child_environment import child_environment
 from modelyard.agent.presence import home_agent
 from modelyard.store import Store, WorkerInfo
 
@@ -81,15 +82,12 @@ class AgentKeeper:
 
     def _start(self) -> None:
         home = self._store.home
-        environment = dict(os.environ)
-        if self._store.database_url is not None:
-            environment["MODELYARD_DATABASE_URL"] = self._store.database_url
         with home.worker_log(_LOG).open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "modelyard.api.home_agent", "--home", str(home.path)],
+                [*command("modelyard.api.home_agent"), "--home", str(home.path)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=child_environment(self._store.database_url),
                 start_new_session=True,  # Ctrl-C in a terminal is for the server, which ends the agent in its turn
             )

@@ -69,19 +69,6 @@ def serve(store: Store, options: Options, *, ready: Callable[[Address], None]) -
         asyncio.run(_run(_Server(config), listener, context.live, lambda: ready(address)))
 
 
-def running_server(home: Home) -> Address | None:
-    """Return where the home is served, if it is."""
-    lock = home.path / _LOCK
-    if not lock.exists():
-        return None
-    with lock.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _read_address(home)
-    return None
-
-
 class _Server(uvicorn.Server):
     """Ends on SIGINT and SIGTERM without raising them once more: what is open around it is closed in order."""
 

@@ -1,6 +1,6 @@
 """Writes control operations: opened by a request, closed once by whoever carries it out."""
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, update
 
 from modelyard.domain.control import ControlOp, ControlRecord, OpStatus, Pause, Save, Stop, Tune
 from modelyard.domain.errors import ConflictError
@@ -55,8 +55,7 @@ def reject(connection: Connection, run: Current, op_id: int, *, message: str, ac
 
 def reason_of(connection: Connection, run: Current, to: RunState) -> Reason:
     """Return why a run goes to the state that somebody asked for: as the pending request says."""
-    pending = (control_ops.c.run_key == run.key) & (control_ops.c.status == OpStatus.PENDING)
-    for record in op_records(connection, pending):
+    for record in _pending(connection, run):
         if _fulfils(to, record):
             return asked_for(record)
     return Reason(code=ReasonCode.USER_REQUEST, message=f"asked for at epoch {run.epoch}")
@@ -64,12 +63,15 @@ def reason_of(connection: Connection, run: Current, to: RunState) -> Reason:
 
 def settle(connection: Connection, run: Current, *, actor: str) -> None:
     """Close the pending operations that the run's new state fulfils or rules out, so that none waits for ever."""
-    pending = (control_ops.c.run_key == run.key) & (control_ops.c.status == OpStatus.PENDING)
-    for record in op_records(connection, pending):
+    for record in _pending(connection, run):
         if _fulfils(run.state, record):
             acknowledge(connection, run, record.id, applied_step=run.step, actor=actor)
         elif reason := _ruled_out(run.state, record):
             reject(connection, run, record.id, message=reason, actor=actor)
+
+
+def _pending(connection: Connection, run: Current) -> list[ControlRecord]:
+    return op_records(connection, (control_ops.c.run_key == run.key) & (control_ops.c.status == OpStatus.PENDING))
 
 
 def _fulfils(state: RunState, record: ControlRecord) -> bool:
@@ -94,10 +96,8 @@ def _ruled_out(state: RunState, record: ControlRecord) -> str:
 
 def pending_epochs(connection: Connection, run: Current) -> int:
     """Return the highest number of epochs that a pending operation asks for, 0 if none does."""
-    pending = (control_ops.c.run_key == run.key) & (control_ops.c.status == OpStatus.PENDING)
-    rows = connection.execute(select(control_ops.c.id).where(pending, control_ops.c.kind == "tune")).scalars()
-    records = [op_record(connection, op_id) for op_id in rows]
-    return max((record.op.epochs or 0 for record in records if isinstance(record.op, Tune)), default=0)
+    asked = [record.op for record in _pending(connection, run)]
+    return max((op.epochs or 0 for op in asked if isinstance(op, Tune)), default=0)
 
 
 def _close(

@@ -70,16 +70,19 @@ class Runs:
             return fetch(connection, *conditions, newest=limit)
 
     def count_states(self) -> dict[str, dict[RunState, int]]:
-        """Return, for each experiment that has runs, how many are in which state. One query."""
+        """Return, for each experiment that has runs, how many are in which state, in the order of a life. One query."""
         query = (
-            select(experiments.c.id, runs.c.state, func.count())
+            select(experiments.c.id, runs.c.state, func.count().label("number"))
             .join_from(runs, experiments)
             .group_by(experiments.c.id, runs.c.state)
         )
-        found: dict[str, dict[RunState, int]] = {}
         with self._database.read() as connection:
-            for experiment_id, state, count in connection.execute(query):
-                found.setdefault(experiment_id, {})[RunState(state)] = count
+            rows = connection.execute(query).all()
+        found: dict[str, dict[RunState, int]] = {}
+        for state in RunState:
+            for row in rows:
+                if row.state == state:
+                    found.setdefault(row.id, {})[state] = row.number
         return found
 
     def names(self, run_ids: Collection[str]) -> dict[str, str]:

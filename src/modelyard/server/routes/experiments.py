@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from modelyard.server.context import Actor, Here
 from modelyard.server.listing import list_experiments, list_projects
 from modelyard.server.submitting import Submission, Validated, submit, validate_submission
-from modelyard.server.views import ExperimentDetail, ExperimentView, ProjectView
+from modelyard.server.views import ExperimentDetail, ExperimentView, ProjectView, experiment_view
 
 router = APIRouter(tags=["experiments"])
 
@@ -42,16 +42,8 @@ def experiment(here: Here, ref: str) -> ExperimentDetail:
     """Return an experiment by id, name, or the start of an id."""
     found = here.store.experiments.get(ref)
     counts = here.store.runs.count_states().get(found.id, {})
-    return ExperimentDetail(
-        id=found.id,
-        project=found.project,
-        name=found.name,
-        run_count=found.run_count,
-        created_at=found.created_at,
-        states=counts,
-        sweep=json.loads(found.sweep_json),
-        sweep_hash=found.sweep_hash,
-    )
+    view = experiment_view(found, counts)
+    return ExperimentDetail(**dict(view), sweep=json.loads(found.sweep_json), sweep_hash=found.sweep_hash)
 
 
 @router.delete("/experiments/{ref}", status_code=HTTPStatus.NO_CONTENT)
