@@ -2,11 +2,12 @@
 
 import re
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from modelyard.domain.run import Experiment, RunState
 from modelyard.store import Store
@@ -25,6 +26,13 @@ def _names(page: Page) -> list[str]:
 def _open(page: Page, name: str = "rates") -> None:
     page.get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+
+def _stored(store: Store, run: str, count: int) -> None:
+    """Wait until so many requests to a run are in the store: the page shows them before."""
+    run_id = store.runs.get(run).id
+    while len([one for one in store.controls.history(run_id) if one.op.kind != "resume"]) < count:
+        time.sleep(0.02)
 
 
 def test_an_empty_home_says_what_to_type(page: Page) -> None:
@@ -97,6 +105,7 @@ def test_chosen_runs_are_drawn_and_steered(page: Page, make: Make, engine: Any, 
     expect(page.get_by_role("img", name="val_loss of 1 runs by step")).to_be_visible()
     page.get_by_role("button", name="Pause").click()
     expect(_row(page, "rates-2")).to_contain_text("pause asked for")  # and not: paused
+    _stored(store, "rates-2", 1)
     engine.poll()
     expect(_row(page, "rates-2")).to_contain_text("paused")
     assert [run.state for run in store.runs.list()].count(RunState.PAUSED) == 1
@@ -106,6 +115,7 @@ def test_chosen_runs_are_drawn_and_steered(page: Page, make: Make, engine: Any, 
     expect(_row(page, "rates-2")).to_contain_text("running")
     page.get_by_role("button", name="Stop").click()
     expect(_row(page, "rates-2")).to_contain_text("stop asked for")
+    _stored(store, "rates-2", 2)
     engine.poll()
     expect(_row(page, "rates-2")).to_contain_text("stopped")
     expect(page.get_by_role("button", name="Stop")).to_be_disabled()
@@ -113,6 +123,51 @@ def test_chosen_runs_are_drawn_and_steered(page: Page, make: Make, engine: Any, 
     expect(page.get_by_text("3 selected")).to_be_visible()
     page.get_by_role("checkbox", name="Select all runs").uncheck()
     expect(page.get_by_text("3 selected")).to_be_hidden()
+
+
+def test_what_happens_while_an_answer_is_on_its_way_is_not_missed(page: Page, make: Make) -> None:
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        if not made:
+            made.append(make())
+            time.sleep(1)  # its event is there before the answer that does not know of it
+        route.fulfill(response=answer)
+
+    made: list[Experiment] = []
+    page.route("**/api/v1/experiments", late)
+    page.reload()
+    expect(page.get_by_role("link", name="rates", exact=True)).to_be_visible()
+    assert len(made) == 1
+
+
+def test_what_was_carried_out_before_the_answer_came_is_no_longer_asked_for(
+    page: Page, make: Make, engine: Any
+) -> None:
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        engine.poll()
+        time.sleep(1)
+        route.fulfill(response=answer)
+
+    make()
+    engine.poll()
+    _open(page)
+    page.route("**/api/v1/operations", late)
+    page.get_by_role("button", name="Pause").click()
+    expect(_row(page, "rates-2")).to_contain_text("paused")
+
+
+def test_a_filter_by_state_follows_what_happens(page: Page, make: Make, engine: Any) -> None:
+    make()
+    engine.poll()
+    _open(page)
+    box = page.get_by_role("textbox", name="Filter runs")
+    box.fill("state = running")
+    box.press("Enter")
+    expect(page.get_by_text("3 runs")).to_be_visible()
+    for _ in range(4):
+        engine.poll()
+    expect(page.get_by_text("0 runs")).to_be_visible()
 
 
 def test_what_was_refused_is_said(page: Page, make: Make, store: Store) -> None:

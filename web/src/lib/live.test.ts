@@ -104,3 +104,12 @@ it("draws charts anew at most once a second, and only those of runs that moved",
   vi.advanceTimersByTime(1000);
   expect([stale("a"), stale("b")]).toEqual([true, false]);
 });
+
+it("asks anew which runs match a filter, and in what order, when runs moved", () => {
+  const sorted = ["runs", { sort: "-val_loss" }];
+  cache.setQueryData(sorted, page());
+  source().tell("event", changed(5));
+  vi.advanceTimersByTime(1000);
+  expect(cache.getQueryState(sorted)?.isInvalidated).toBe(true);
+  expect(cache.getQueryState(key)?.isInvalidated).toBe(false);
+});

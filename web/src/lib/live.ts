@@ -2,6 +2,9 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 import type { EventView, Hello, Progress, Run, RunPage } from "./api";
+import { type News, news } from "./news";
+import type { RunsWanted } from "./queries";
+import { Refresher } from "./refresh";
 
 type Connection = "connecting" | "live" | "lost";
 
@@ -24,7 +27,14 @@ export class Live {
   private drawing: ReturnType<typeof setTimeout> | null = null;
   private source: EventSource | null = null;
 
-  constructor(private readonly cache: QueryClient) {}
+  private readonly refresher: Refresher;
+
+  constructor(
+    private readonly cache: QueryClient,
+    private readonly told: News = news,
+  ) {
+    this.refresher = new Refresher(cache);
+  }
 
   start(): void {
     const source = new EventSource(this.seq === null ? "/api/v1/stream" : `/api/v1/stream?after=${this.seq}`);
@@ -75,30 +85,28 @@ export class Live {
     this.instance = hello.instance;
     this.seq ??= hello.last_seq;
     this.set("live");
-    if (anew) void this.cache.invalidateQueries();
+    if (anew) this.refresher.refresh();
   }
 
   private move(progress: Progress[]): void {
     this.set("live");
-    const news = new Map(progress.map((one) => [one.run_id, one]));
-    this.patch((run) => {
-      const now = news.get(run.id);
-      if (now === undefined) return run;
-      const { run_id: _, ...rest } = now;
-      return { ...run, ...rest };
-    });
-    for (const one of progress) this.moved.add(one.run_id);
-    this.drawing ??= setTimeout(() => this.redraw(), DRAW_MILLISECONDS);
+    this.change(new Map(progress.map(({ run_id: id, ...rest }) => [id, rest])));
   }
 
-  /** Read the charts of runs that moved anew. */
+  /** Read anew what runs that moved may have changed: their charts, and which runs match a filter in what order. */
   private redraw(): void {
     this.drawing = null;
     const moved = new Set(this.moved);
     this.moved.clear();
-    void this.cache.invalidateQueries({
+    this.refresher.refresh({
       predicate: ({ queryKey: [kind, , runIds] }) =>
         kind === "chart" && (runIds as readonly string[]).some((id) => moved.has(id)),
+    });
+    this.refresher.refresh({
+      predicate: ({ queryKey: [kind, wanted] }) => {
+        const { filter, sort } = (wanted ?? {}) as Partial<RunsWanted>;
+        return kind === "runs" && (filter !== undefined || sort !== undefined);
+      },
     });
   }
 
@@ -106,21 +114,27 @@ export class Live {
     this.set("live");
     this.seq = event.seq;
     const { payload, run_id: runId } = event;
-    if (payload.type === "run.state_changed") {
+    if (payload.type === "run.state_changed" && runId !== null) {
       const { after: state, reason, attempt, step } = payload;
-      this.patch((run) => (run.id === runId ? { ...run, state, reason, attempt, step } : run));
+      this.change(new Map([[runId, { state, reason, attempt, step }]]));
+      this.refresher.refresh({ queryKey: ["experiments"] });
     }
     if (CHANGES_LISTS.has(payload.type)) {
-      void this.cache.invalidateQueries({ queryKey: ["runs"] });
-      void this.cache.invalidateQueries({ queryKey: ["experiments"] });
+      this.refresher.refresh({ queryKey: ["runs"] });
+      this.refresher.refresh({ queryKey: ["experiments"] });
     }
-    if (payload.type === "run.state_changed") void this.cache.invalidateQueries({ queryKey: ["experiments"] });
-    if (runId !== null) void this.cache.invalidateQueries({ queryKey: ["of-run", runId] });
+    if (runId !== null) this.refresher.refresh({ queryKey: ["of-run", runId] });
     for (const listener of this.listeners) listener(event);
   }
 
-  /** Change runs wherever they are shown. */
-  private patch(change: (run: Run) => Run): void {
+  /** Change runs wherever they are shown, or will be once the answer that is under way comes. */
+  private change(changes: ReadonlyMap<string, Partial<Run>>): void {
+    for (const [id, one] of changes) {
+      this.told.tell(id, one);
+      this.moved.add(id);
+    }
+    this.drawing ??= setTimeout(() => this.redraw(), DRAW_MILLISECONDS);
+    const change = (run: Run) => (changes.has(run.id) ? { ...run, ...changes.get(run.id) } : run);
     this.cache.setQueriesData<RunPage>({ queryKey: ["runs"] }, (page) => {
       if (page === undefined) return page;
       const runs = page.runs.map(change);

@@ -1,6 +1,7 @@
 /** What the page asks for, and under which key the answers are kept: ``live.ts`` changes them as things happen. */
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { ask, client } from "./api";
+import { news } from "./news";
 
 const MOST_RUNS = 10_000;
 
@@ -23,7 +24,7 @@ export const experimentQuery = (ref: string) =>
     queryFn: () => ask(client.GET("/api/v1/experiments/{ref}", { params: { path: { ref } } })),
   });
 
-interface RunsWanted {
+export interface RunsWanted {
   readonly experiment?: string;
   readonly filter?: string;
   readonly sort?: string;
@@ -33,20 +34,18 @@ interface RunsWanted {
 export const runsQuery = ({ experiment, filter, sort, columns }: RunsWanted) =>
   queryOptions({
     queryKey: ["runs", { experiment, filter, sort, columns }],
-    queryFn: () =>
-      ask(
-        client.GET("/api/v1/runs", {
-          params: {
-            query: {
-              limit: MOST_RUNS,
-              ...(experiment ? { experiment } : {}),
-              ...(filter ? { filter } : {}),
-              ...(sort ? { sort } : {}),
-              ...(columns.length > 0 ? { column: [...columns] } : {}),
-            },
-          },
-        }),
-      ),
+    queryFn: async () => {
+      const begun = performance.now();
+      const query = {
+        limit: MOST_RUNS,
+        ...(experiment ? { experiment } : {}),
+        ...(filter ? { filter } : {}),
+        ...(sort ? { sort } : {}),
+        ...(columns.length > 0 ? { column: [...columns] } : {}),
+      };
+      const page = await ask(client.GET("/api/v1/runs", { params: { query } }));
+      return { ...page, runs: page.runs.map((run) => news.complete(run, begun)) };
+    },
     placeholderData: keepPreviousData,
     retry: false,
   });
@@ -54,7 +53,10 @@ export const runsQuery = ({ experiment, filter, sort, columns }: RunsWanted) =>
 export const runQuery = (ref: string) =>
   queryOptions({
     queryKey: ["run", ref],
-    queryFn: () => ask(client.GET("/api/v1/runs/{ref}", { params: { path: { ref } } })),
+    queryFn: async () => {
+      const begun = performance.now();
+      return news.complete(await ask(client.GET("/api/v1/runs/{ref}", { params: { path: { ref } } })), begun);
+    },
     retry: false,
   });
 

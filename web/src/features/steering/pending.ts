@@ -10,6 +10,9 @@ interface Pending {
 }
 
 let pending: ReadonlyMap<string, Pending> = new Map();
+/** Requests that were carried out before the server's answer told their numbers; filled only while one is awaited. */
+const early = new Set<number>();
+let awaited = 0;
 const watchers = new Set<() => void>();
 
 function change(make: (next: Map<string, Pending>) => void): void {
@@ -21,11 +24,10 @@ function change(make: (next: Map<string, Pending>) => void): void {
 
 live.listen(({ run_id: runId, payload }) => {
   if (runId === null) return;
-  const ended =
-    payload.type === "run.deleted" ||
-    ((payload.type === "control.acknowledged" || payload.type === "control.rejected") &&
-      pending.get(runId)?.opId === payload.op_id);
-  if (ended) change((next) => next.delete(runId));
+  const answered = payload.type === "control.acknowledged" || payload.type === "control.rejected";
+  if (answered && awaited > 0) early.add(payload.op_id);
+  if (payload.type === "run.deleted" || (answered && pending.get(runId)?.opId === payload.op_id))
+    change((next) => next.delete(runId));
 });
 
 /** Ask ``op`` of runs; returns what the server made of it, with what it refused. */
@@ -34,6 +36,7 @@ export async function steer(runIds: readonly string[], op: Operation): Promise<r
     for (const id of runIds) next.set(id, { kind: op.kind, opId: null });
   });
   let outcomes: readonly Outcome[] = [];
+  awaited += 1;
   try {
     outcomes = await ask(client.POST("/api/v1/operations", { body: { targets: [...runIds], op } }));
     return outcomes;
@@ -42,10 +45,12 @@ export async function steer(runIds: readonly string[], op: Operation): Promise<r
     change((next) => {
       for (const id of runIds) {
         const found = waiting.get(id);
-        if (found?.op_id == null) next.delete(id);
+        if (found?.op_id == null || early.has(found.op_id)) next.delete(id);
         else next.set(id, { kind: op.kind, opId: found.op_id });
       }
     });
+    awaited -= 1;
+    if (awaited === 0) early.clear();
   }
 }
 
