@@ -12,7 +12,7 @@ from modelyard.domain.checkpoint import BlobRef, CheckpointDraft
 from modelyard.domain.control import Pause, Save, Stop, Tune
 from modelyard.domain.plan import Execution, Plan
 from modelyard.domain.ports import Point, Validation
-from modelyard.domain.run import ACTIVE, Lease, Reason, ReasonCode, Run, RunState
+from modelyard.domain.run import ACTIVE, Lease, Reason, ReasonCode, Run, RunState, asked_for
 from modelyard.domain.sample_scores import pack_scores
 from modelyard.scheduler.planner import Wishes, make_plan
 from modelyard.store import LeasedWrite, LeaseObserver, Store
@@ -126,9 +126,7 @@ class FakeSupervisor:
                     self._save(write, run, blob)
                     write.acknowledge(record.id, applied_step=run.step)
                     to = RunState.PAUSED if isinstance(record.op, Pause) else RunState.STOPPED
-                    by_search = isinstance(record.op, Stop) and record.op.reason
-                    code = ReasonCode.SEARCH if by_search else ReasonCode.USER_REQUEST
-                    write.transition(to, Reason(code=code, message=by_search or "as asked"))
+                    write.transition(to, asked_for(record))
                     del self.leases[run.id]
                     return
                 if isinstance(record.op, Save):

@@ -10,6 +10,7 @@ from typing import Self
 from modelyard.agent.costs import known_costs
 from modelyard.agent.devices import DeviceInfo, accelerators, cores
 from modelyard.agent.engine_process import EngineCommand, EngineProcess
+from modelyard.agent.memory_governor import MemoryGovernor
 from modelyard.agent.presence import agent_kind, has_agent_of_its_own
 from modelyard.agent.warm_engines import WarmEngines
 from modelyard.domain.config import RunSpec
@@ -71,6 +72,7 @@ class Supervisor:
         self._experiment_id = experiment_id
         self._wishes = Wishes(execution=execution, processes=processes, slots=slots)
         self._warm = warm
+        self._memory = MemoryGovernor(store, self._list)
         self._observer = LeaseObserver()
         self._places: list[_Place] = []
         self._planned: set[str] = set()
@@ -116,14 +118,15 @@ class Supervisor:
             self._next_reap = now + REAP_SECONDS
             with self._patience():
                 self._keep_leases(now)
+                self._message = self._memory.look() or self._message
         queued = self._list({RunState.QUEUED}, limit=MOST_COUNTED)
-        if queued and self._worker_id is not None and not self._refused:
+        if queued and self._worker_id is not None and not self._refused and not self._memory.is_short:
             with self._patience():
                 self._staff(queued, now)
         running = self._engines()
         return SupervisorStatus(
             processes=tuple(engine.pid for engine in running),
-            idle=not queued and not self._list(ACTIVE, limit=1),
+            idle=not queued and not self._list(ACTIVE, limit=1) and not self._memory.holds,
             message=self._message,
         )
 
@@ -245,7 +248,7 @@ class Supervisor:
             log = home.worker_log(f"{self._worker_id}-{self._launches}")
         command = EngineCommand(
             home=home.path,
-            database_url=self._store.database_url,
+            variables=self._store.child_variables,
             experiment_id=self._experiment_id,
             agent_id=self._worker_id,
         )

@@ -21,6 +21,8 @@ class Pause(Config):
     """Save a checkpoint at the next step boundary and give the device back."""
 
     kind: Literal["pause"] = "pause"
+    reason: str | None = None
+    """Why, if the agent asks for it for lack of memory and not a person."""
 
 
 class Resume(Config):

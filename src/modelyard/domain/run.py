@@ -9,7 +9,7 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict
 
 from modelyard.domain.config import RunSpec
-from modelyard.domain.control import ControlRecord, Stop
+from modelyard.domain.control import ControlRecord, Pause, Stop
 from modelyard.domain.errors import ConflictError
 from modelyard.domain.plan import Execution
 
@@ -56,6 +56,8 @@ class ReasonCode(StrEnum):
     """The search lets it train on."""
     SEARCH = "search"
     """The search ended it."""
+    MEMORY = "memory"
+    """It was paused for lack of memory, and goes on by itself."""
     ERROR = "error"
 
 
@@ -72,6 +74,8 @@ def asked_for(record: ControlRecord) -> Reason:
     """Return the reason for what an operation asks for."""
     if isinstance(record.op, Stop) and record.op.reason is not None:
         return Reason(code=ReasonCode.SEARCH, message=record.op.reason)
+    if isinstance(record.op, Pause) and record.op.reason is not None:
+        return Reason(code=ReasonCode.MEMORY, message=record.op.reason)
     return Reason(code=ReasonCode.USER_REQUEST, message=f"asked for by {record.actor}")
 
 

@@ -107,4 +107,6 @@ def _set_priority(connection: Connection, run: Current, op: SetPriority, *, acto
 def _reason(op: ControlOp, actor: str) -> Reason:
     if isinstance(op, Stop) and op.reason is not None:
         return Reason(code=ReasonCode.SEARCH, message=op.reason)
+    if isinstance(op, Pause) and op.reason is not None:
+        return Reason(code=ReasonCode.MEMORY, message=op.reason)
     return Reason(code=ReasonCode.USER_REQUEST, message=f"{actor} asked to {op.kind}")
