@@ -20,7 +20,7 @@ modelyard [--home FOLDER] COMMAND [OPTIONS] [ARGUMENTS]
 ```
 
 - **Home**: `--home`, which stands before the command, or the environment variable `MODELYARD_HOME`; by default
-  `~/.modelyard`. `MODELYARD_DATABASE_URL` puts the state into PostgreSQL instead of SQLite.
+  `~/.modelyard`. `--database-url` or `MODELYARD_DATABASE_URL` puts the state into PostgreSQL instead of SQLite.
 - **Names**: a run is named by its name (`digits-3`), its id, or the first four or more characters of its id. Where a
   command takes several runs, the name of an experiment stands for all of its runs. `run:NAME` and `experiment:NAME`
   tell the two apart where both have the name.

@@ -121,7 +121,7 @@ def test_a_process_is_told_what_to_take_first_and_how_many_train_beside_it(
     told: list[list[str]] = []
     spawn: Callable[..., Any] = lambda arguments, **_: told.append(arguments)  # noqa: E731
     monkeypatch.setattr("modelyard.agent.engine_process.start_engine", spawn)
-    command = EngineCommand(home=store.home.path, database_url=None, experiment_id=None)
+    command = EngineCommand(home=store.home.path, variables=dict, experiment_id=None)
     group = Group(execution=None, device="cpu", slots=2, threads=1, processes=2, structures=("a", "b"), reason="so")
     command.start(group, store.home.worker_log("x"))
     assert {"--structure=a", "--structure=b", "--processes=2"} <= set(told[0])

@@ -38,7 +38,7 @@ def test_its_output_goes_to_its_log(warm: WarmEngines, tmp_path: Path) -> None:
     log = tmp_path / "engine.log"
     with warm:
         ((threads, _),) = warm._waiting
-        taken = warm.take(["--nonsense"], threads=threads, database_url=None, log=log)
+        taken = warm.take(["--nonsense"], threads=threads, variables={}, log=log)
         assert taken is not None
         taken.communicate(timeout=60)
         assert "the following arguments are required: --home" in log.read_text()
@@ -63,10 +63,10 @@ def test_one_with_other_threads_and_one_that_ended_are_left(warm: WarmEngines, t
     ((threads, waiting),) = warm._waiting
     log = tmp_path / "engine.log"
     with warm:
-        assert warm.take([], threads=threads + 1, database_url=None, log=log) is None
+        assert warm.take([], threads=threads + 1, variables={}, log=log) is None
         waiting.kill()
         waiting.wait()
-        assert warm.take([], threads=threads, database_url=None, log=log) is None
+        assert warm.take([], threads=threads, variables={}, log=log) is None
 
 
 def test_none_waits_where_there_may_be_an_accelerator(small_spec: SpecOf, monkeypatch: pytest.MonkeyPatch) -> None:

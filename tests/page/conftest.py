@@ -47,7 +47,8 @@ def browser() -> Iterator[Browser]:
 class Server:
     """``modelyard up`` without an agent, which can be killed and started again at the same port."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *options: str) -> None:
+        self._options = options
         self._home = home
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
@@ -57,7 +58,7 @@ class Server:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "modelyard.cli.main", "--home", str(self._home), "up", "--no-agent"]
-        command += ["--port", self._port]
+        command += ["--port", self._port, *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[3]
@@ -70,9 +71,15 @@ class Server:
 
 
 @pytest.fixture
-def server(store: Store, home: Path) -> Iterator[Server]:
+def server_options() -> tuple[str, ...]:
+    """More options of ``modelyard up``, for tests that define this anew."""
+    return ()
+
+
+@pytest.fixture
+def server(store: Store, home: Path, server_options: tuple[str, ...]) -> Iterator[Server]:
     del store  # opened first, so that only one process makes the home
-    made = Server(home)
+    made = Server(home, *server_options)
     made.start()
     yield made
     made.end()

@@ -30,7 +30,7 @@ def test_the_text_of_a_sweep_file_becomes_an_experiment(client: TestClient, stor
 
 @pytest.fixture
 def _checks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelyard.server.submitting.check_runs", lambda name, specs: [None for _ in specs])
+    monkeypatch.setattr("modelyard.server.submitting.check_runs", lambda name, specs, store: [None for _ in specs])
 
 
 def test_what_training_would_end_with_is_told_and_nothing_is_queued(client: TestClient, store: Store) -> None:

@@ -95,7 +95,13 @@ def test_a_home_of_the_first_schema_keeps_what_it_has(home, sweep):
         sweep(store)
         (run,) = store.runs.list()
         with store.database.write() as connection:
-            for table in ("search_log", "evaluations"):
+            for table in (
+                "search_log",
+                "evaluations",
+                "alerts",
+                "alert_rules",
+                *("tokens", "logins", "users", "secrets"),
+            ):
                 connection.execute(text(f"DROP TABLE {table}"))
             connection.execute(text("DROP INDEX ix_runs_trial"))
             connection.execute(text("ALTER TABLE experiments DROP COLUMN last_trial"))

@@ -2,13 +2,12 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { cache, live } from "./app/live";
+import { cache } from "./app/live";
 import "./index.css";
 import { startTheme } from "./lib/theme";
 import { router } from "./router";
 
 startTheme();
-live.start();
 createRoot(document.getElementById("root") as HTMLElement).render(
   <StrictMode>
     <QueryClientProvider client={cache}>

@@ -1,5 +1,5 @@
 /** Which page is at which address; what is in the address is checked here. */
-import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { Shell } from "./app/Shell";
 import { Empty } from "./components/ui/message";
 import { BoardPage, type BoardView } from "./features/board/BoardPage";
@@ -36,7 +36,19 @@ const run = createRoute({
   validateSearch: (found: Record<string, unknown>): RunTab => (isTab(found["tab"]) ? { tab: found["tab"] } : {}),
 });
 
-export const router = createRouter({ routeTree: root.addChildren([experiments, board, run]) });
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("./features/settings/SettingsPage")),
+});
+
+const shortcuts = createRoute({
+  getParentRoute: () => root,
+  path: "/shortcuts",
+  component: lazyRouteComponent(() => import("./features/commands/ShortcutsPage")),
+});
+
+export const router = createRouter({ routeTree: root.addChildren([experiments, board, run, settings, shortcuts]) });
 
 declare module "@tanstack/react-router" {
   interface Register {

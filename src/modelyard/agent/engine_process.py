@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,7 +85,7 @@ class EngineCommand:
     """How an engine process is started."""
 
     home: Path
-    database_url: str | None
+    variables: Callable[[], Mapping[str, str]]
     """Handed over in the environment, never on the command line: it may hold a password."""
     experiment_id: str | None
     agent_id: str | None = None
@@ -110,10 +111,11 @@ class EngineCommand:
         ]
         with translated_os_errors(log):
             output = log.open("ab")
+        variables = self.variables()
         with output:
             if warm is not None:
-                taken = warm.take(arguments, threads=group.threads, database_url=self.database_url, log=log)
+                taken = warm.take(arguments, threads=group.threads, variables=variables, log=log)
                 if taken is not None:
                     return EngineProcess(taken, log)
-            started = start_engine(arguments, threads=group.threads, database_url=self.database_url, output=output)
+            started = start_engine(arguments, threads=group.threads, variables=variables, output=output)
             return EngineProcess(started, log)

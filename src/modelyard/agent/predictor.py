@@ -45,7 +45,7 @@ def predict(store: Store, checkpoint: Checkpoint, files: Sequence[Path], *, top:
         input=json.dumps(request),
         capture_output=True,
         text=True,
-        env=child_environment(store.database_url),
+        env=child_environment(store.child_variables()),
         check=False,
     )
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

@@ -18,11 +18,11 @@ WAITS = "--waits"
 
 
 def start_engine(
-    arguments: Sequence[str], *, threads: int, database_url: str | None, output: IO[bytes] | int
+    arguments: Sequence[str], *, threads: int, variables: Mapping[str, str], output: IO[bytes] | int
 ) -> subprocess.Popen[bytes]:
     """Start an engine process that computes in so many threads; all that it says goes to ``output``."""
     environment = {
-        **child_environment(database_url),
+        **child_environment(variables),
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": str(threads),  # no pool of idle threads beside those that train
     }
@@ -48,17 +48,17 @@ class WarmEngines:
         if may_have_accelerator():
             return  # what there is takes as long to find out
         for group in make_plan(specs, cores=cores(), devices=(), wishes=wishes).groups:
-            process = start_engine([WAITS], threads=group.threads, database_url=None, output=subprocess.DEVNULL)
+            process = start_engine([WAITS], threads=group.threads, variables={}, output=subprocess.DEVNULL)
             self._waiting.append((group.threads, process))
 
     def take(
-        self, arguments: Sequence[str], *, threads: int, database_url: str | None, log: Path
+        self, arguments: Sequence[str], *, threads: int, variables: Mapping[str, str], log: Path
     ) -> subprocess.Popen[bytes] | None:
         """Have one that waits begin with these arguments, its output in ``log``; None if there is none that fits."""
         for number, (has_threads, process) in enumerate(self._waiting):
             if has_threads == threads and process.poll() is None:
                 del self._waiting[number]
-                return process if _begin(process, arguments, database_url, log) else None
+                return process if _begin(process, arguments, variables, log) else None
         return None
 
     def __enter__(self) -> Self:
@@ -77,11 +77,10 @@ class WarmEngines:
         self._waiting.clear()
 
 
-def _begin(process: subprocess.Popen[bytes], arguments: Sequence[str], database_url: str | None, log: Path) -> bool:
+def _begin(process: subprocess.Popen[bytes], arguments: Sequence[str], variables: Mapping[str, str], log: Path) -> bool:
     assert process.stdin is not None
-    # The URL may hold a password: it is neither an argument nor written down.
-    environment: Mapping[str, str] = {} if database_url is None else {"MODELYARD_DATABASE_URL": database_url}
-    line = json.dumps({"arguments": list(arguments), "environment": environment, "log": str(log)})
+    # The variables hold passwords: they are neither arguments nor written down.
+    line = json.dumps({"arguments": list(arguments), "environment": dict(variables), "log": str(log)})
     try:
         process.stdin.write(f"{line}\n".encode())
         process.stdin.flush()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelyard.agent.child_environment import child_environment
 from modelyard.agent.json_child import JsonChild
 from modelyard.api.inspection import check_code
 from modelyard.api.snapshot import read_text, stored_text
@@ -46,23 +47,24 @@ class _Problem:
     runs: tuple[int, ...]
 
 
-def check_runs(name: str, specs: Sequence[RunSpec]) -> list[Samples | None]:
+def check_runs(name: str, specs: Sequence[RunSpec], store: Store | None = None) -> list[Samples | None]:
     """Open the data and build the model of each distinct structure once, all in one child process.
 
-    No image is decoded. Code of the user's own is run in a child of its own, on a few samples. Returns the samples of
-    each run, None for those with code that were not tried.
+    The child gets the secrets of ``store``. No image is decoded. Code of the user's own is run in a child of its own,
+    on a few samples. Returns the samples of each run, None for those with code that were not tried.
 
     Raises one error with every mistake that runs would end with, each with its field and the first run that has it: a
     ``ConfigError`` or, if only data are wrong, a ``DataError``; of the user's own code, the first mistake.
     ``MissingExtraError`` without the libraries that train.
     """
+    variables = {} if store is None else store.child_variables()
     images = [number for number, spec in enumerate(specs) if spec.user_code is None]
     code = [number for number, spec in enumerate(specs) if spec.user_code is not None]
     found: dict[int, Samples] = {}
     if images:
-        found |= _check_images(name, specs, images)
+        found |= _check_images(name, specs, images, variables)
     if code:
-        found |= _check_own(name, specs, code, read_text)
+        found |= _check_own(name, specs, code, read_text, variables)
     return [found.get(number) for number in range(len(specs))]
 
 
@@ -98,9 +100,13 @@ def check_clone(store: Store, parent: RunSpec, spec: RunSpec) -> None:
     """Do the same for a clone that is not built like its parent. Raises ``ConfigError`` or ``DataError``."""
     if spec.user_code is not None:
         if (spec.user_code, spec.training) != (parent.user_code, parent.training):
-            _check_own("", [spec], [0], lambda config: stored_text(store, config) or read_text(config))
+
+            def source(config: UserCode) -> str | None:
+                return stored_text(store, config) or read_text(config)
+
+            _check_own("", [spec], [0], source, store.child_variables())
     elif build_key(spec) != build_key(parent):
-        (answer,) = _ask([spec])
+        (answer,) = _ask([spec], store.child_variables())
         if problems := answer["problems"]:
             raise rebuild(problems[0]["kind"], "\n".join(problem["message"] for problem in problems))
 
@@ -108,9 +114,11 @@ def check_clone(store: Store, parent: RunSpec, spec: RunSpec) -> None:
 # Image classification.
 
 
-def _check_images(name: str, specs: Sequence[RunSpec], numbers: Sequence[int]) -> dict[int, Samples]:
+def _check_images(
+    name: str, specs: Sequence[RunSpec], numbers: Sequence[int], variables: Mapping[str, str]
+) -> dict[int, Samples]:
     groups = _groups(specs, numbers, build_key)
-    answers = _ask([specs[group[0]] for group in groups])
+    answers = _ask([specs[group[0]] for group in groups], variables)
     problems = _collect(groups, answers)
     if problems:
         _refuse(name, specs, problems)
@@ -119,9 +127,9 @@ def _check_images(name: str, specs: Sequence[RunSpec], numbers: Sequence[int]) -
     }
 
 
-def _ask(specs: Sequence[RunSpec]) -> list[dict[str, Any]]:
+def _ask(specs: Sequence[RunSpec], variables: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the child's answer to each config; one child serves all, since starting it costs most."""
-    with JsonChild(_MODULE) as child:
+    with JsonChild(_MODULE, environment=child_environment(variables)) as child:
         for spec in specs:
             child.send({"spec": spec.model_dump(mode="json")})
         child.end_requests()
@@ -164,7 +172,11 @@ def _told(name: str, problem: _Problem, *, everywhere: bool) -> str:
 
 
 def _check_own(
-    name: str, specs: Sequence[RunSpec], numbers: Sequence[int], source: Callable[[UserCode], str | None]
+    name: str,
+    specs: Sequence[RunSpec],
+    numbers: Sequence[int],
+    source: Callable[[UserCode], str | None],
+    variables: Mapping[str, str],
 ) -> dict[int, Samples]:
     groups = _groups(specs, numbers, _what_code_depends_on)
     spread = groups[:: -(-len(groups) // MOST_CHECKED)]
@@ -177,7 +189,8 @@ def _check_own(
     known = [(group, request) for group, request in zip(spread, requests, strict=True) if request["source"] is not None]
     if not known:
         return {}
-    return _check(name, specs, [group for group, _ in known], check_code([request for _, request in known]))
+    answers = check_code([request for _, request in known], variables)
+    return _check(name, specs, [group for group, _ in known], answers)
 
 
 def _what_code_depends_on(spec: RunSpec) -> str:

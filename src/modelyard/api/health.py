@@ -34,11 +34,11 @@ class Check:
     message: str
 
 
-def check_all(home: Path | None) -> Iterator[Check]:
+def check_all(home: Path | None, database_url: str | None = None) -> Iterator[Check]:
     """Yield the checks one by one; asking for the devices takes about two seconds."""
     yield Check("modelyard", Verdict.OK, f"{__version__} on Python {platform.python_version()}, {platform.platform()}")
     try:
-        with open_store(home) as store:
+        with open_store(home, database_url=database_url) as store:
             yield from _check_home(store)
     except ModelyardError as error:
         yield Check("home", Verdict.PROBLEM, str(error))
@@ -47,7 +47,7 @@ def check_all(home: Path | None) -> Iterator[Check]:
 
 def _check_home(store: Store) -> Iterator[Check]:
     path = store.home.path
-    kind = "PostgreSQL" if store.database_url else "SQLite"
+    kind = "SQLite" if store.database.is_sqlite else "PostgreSQL"
     yield Check("home", Verdict.OK, f"{path} ({kind}; its schema is this version's)")
     mode = path.stat().st_mode & 0o077
     if mode:

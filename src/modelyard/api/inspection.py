@@ -1,9 +1,10 @@
 """Looks at a data set in a child process: decoding images needs the ``train`` extra."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelyard.agent.child_environment import child_environment
 from modelyard.agent.json_child import JsonChild
 from modelyard.domain import errors
 from modelyard.domain.config import RunSpec
@@ -46,13 +47,16 @@ def inspect_data(
     return _ask(request, progress)
 
 
-def check_code(requests: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def check_code(
+    requests: Sequence[dict[str, Any]], variables: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield for each ``{"spec": ..., "source": ...}`` what its code opened: ``{"train": n, ..., "metrics": [...]}``.
 
-    Raises the ``ConfigError`` or ``DataError`` that training would end with, as far as a few samples can tell.
+    ``variables`` are added to its environment. Raises the ``ConfigError`` or ``DataError`` that training would end
+    with, as far as a few samples can tell.
     """
     answered = 0
-    with JsonChild(_CODE_MODULE) as child:
+    with JsonChild(_CODE_MODULE, environment=child_environment(variables or {})) as child:
         for request in requests:
             child.send(request)
         child.end_requests()

@@ -20,10 +20,16 @@ def open_home(ctx: typer.Context, *, spend_reserve: bool = False) -> Store:
 
     ``spend_reserve`` lets commands that free space work on a full disk.
     """
-    return open_store(home_option(ctx), spend_reserve=spend_reserve)
+    return open_store(home_option(ctx), database_url=database_option(ctx), spend_reserve=spend_reserve)
 
 
 def home_option(ctx: typer.Context) -> Path | None:
     """Return what ``--home`` says, or None."""
     home: Path | None = ctx.find_root().params.get("home")
     return home
+
+
+def database_option(ctx: typer.Context) -> str | None:
+    """Return what ``--database-url`` says, or None."""
+    url: str | None = ctx.find_root().params.get("database_url")
+    return url

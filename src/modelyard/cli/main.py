@@ -42,6 +42,9 @@ class Root(LazyGroup):
         "config": Entry("modelyard.cli.config:app", "Show what a sweep file can hold."),
         "storage": Entry("modelyard.cli.storage:storage", "Say what takes how much space."),
         "gc": Entry("modelyard.cli.storage:collect_garbage", "Delete stored bytes that nothing refers to."),
+        "users": Entry("modelyard.cli.users:app", "Say who may log in to a server, and as what."),
+        "tokens": Entry("modelyard.cli.tokens:app", "Make and revoke keys with which programs ask a server."),
+        "secrets": Entry("modelyard.cli.secrets:app", "Keep what runs need and nobody may read, such as HF_TOKEN."),
         "doctor": Entry("modelyard.cli.doctor:doctor", "Check this installation and its home."),
     }
 
@@ -80,6 +83,15 @@ def options(
             envvar="MODELYARD_HOME",
             show_envvar=True,
             help="Folder with all state; default ~/.modelyard.",
+        ),
+    ] = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="MODELYARD_DATABASE_URL",
+            show_envvar=True,
+            help="PostgreSQL in place of SQLite; others see a command's options, so put a password into the variable.",
         ),
     ] = None,
     version: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from modelyard.domain.access import Permission, Role
 from modelyard.domain.base import Config
 from modelyard.domain.control import ControlOp
 from modelyard.domain.run import Reason, RunState
@@ -150,6 +151,70 @@ class GarbageCollected(Config):
     freed_bytes: int
 
 
+class UserCreated(Config):
+    """Somebody may use the server from now on."""
+
+    type: Literal["user.created"] = "user.created"
+    name: str
+    role: Role
+
+
+class UserChanged(Config):
+    """A user got another role, another password, or both; it had to log in anew."""
+
+    type: Literal["user.changed"] = "user.changed"
+    name: str
+    role: Role
+    password: bool
+    """Whether the password was changed."""
+
+
+class UserDeleted(Config):
+    """A user was deleted, with all tokens."""
+
+    type: Literal["user.deleted"] = "user.deleted"
+    name: str
+
+
+class LoggedIn(Config):
+    """A user gave the right password."""
+
+    type: Literal["user.logged_in"] = "user.logged_in"
+    name: str
+
+
+class TokenCreated(Config):
+    """A user made a token."""
+
+    type: Literal["token.created"] = "token.created"
+    user: str
+    name: str
+    scopes: list[Permission]
+    expires_at: datetime | None
+
+
+class TokenRevoked(Config):
+    """A token was deleted."""
+
+    type: Literal["token.revoked"] = "token.revoked"
+    user: str
+    name: str
+
+
+class SecretChanged(Config):
+    """A secret was set; nobody can read it back."""
+
+    type: Literal["secret.changed"] = "secret.changed"
+    name: str
+
+
+class SecretDeleted(Config):
+    """A secret was deleted."""
+
+    type: Literal["secret.deleted"] = "secret.deleted"
+    name: str
+
+
 EventPayload = Annotated[
     ExperimentCreated
     | ExperimentDeleted
@@ -165,7 +230,15 @@ EventPayload = Annotated[
     | ControlRejected
     | CheckpointSaved
     | CheckpointCorrupt
-    | GarbageCollected,
+    | GarbageCollected
+    | UserCreated
+    | UserChanged
+    | UserDeleted
+    | LoggedIn
+    | TokenCreated
+    | TokenRevoked
+    | SecretChanged
+    | SecretDeleted,
     Field(discriminator="type"),
 ]
 

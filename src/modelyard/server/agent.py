@@ -88,6 +88,6 @@ class AgentKeeper:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=child_environment(self._store.database_url),
+                env=child_environment(self._store.child_variables()),
                 start_new_session=True,  # Ctrl-C in a terminal is for the server, which ends the agent in its turn
             )

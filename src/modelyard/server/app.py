@@ -5,18 +5,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.middleware.gzip import GZipMiddleware
 
 from modelyard._version import __version__
+from modelyard.server.access import Access
+from modelyard.server.attempts import Attempts
 from modelyard.server.caching import ConditionalGet
 from modelyard.server.context import Context
 from modelyard.server.messages import KINDS
 from modelyard.server.page import FOLDER, Assets, page_routes
 from modelyard.server.problems import Problem, add_problem_handlers
 from modelyard.server.routes import api
+from modelyard.server.routes.session import HASHES_AT_ONCE
 
 MOST_BYTES = 8 << 20
 """A larger body of a request is refused."""
@@ -25,7 +29,7 @@ _DESCRIPTION = "Everything that the page and the command line do. Errors are pro
 
 
 def create_app(context: Context, *, actor: str) -> FastAPI:
-    """Return the application for one open store; ``actor`` is who asks, on a server without users."""
+    """Return the application for one open store; ``actor`` is who asks, where no login is demanded."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -40,8 +44,10 @@ def create_app(context: Context, *, actor: str) -> FastAPI:
     app.mount("/assets", Assets(directory=FOLDER / "assets", check_dir=False))
     app.include_router(page_routes())
     app.state.context = context
-    app.state.actor = actor
+    app.state.attempts = Attempts()
+    app.state.hashing = CapacityLimiter(HASHES_AT_ONCE)
     add_problem_handlers(app)
+    app.add_middleware(Access, store=context.store, demanded=context.demands_login, actor=actor)
     app.add_middleware(ConditionalGet)
     app.add_middleware(GZipMiddleware, minimum_size=SMALLEST_COMPRESSED, compresslevel=5)
     return app

@@ -20,6 +20,8 @@ class Context:
     live: LiveFeed
     trouble: Callable[[], str] = str
     """Why the agent that the server started does not work, if so."""
+    demands_login: bool = False
+    """Whether it has to know who asks."""
     instance: str = field(default_factory=lambda: token_hex(8))
     """Another one after each start: a page that sees it change knows that the server was restarted."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -35,7 +37,7 @@ Here = Annotated[Context, Depends(_context)]
 
 
 def _actor(request: Request) -> str:
-    actor: str = request.app.state.actor
+    actor: str = request.state.identity.name
     return actor
 
 

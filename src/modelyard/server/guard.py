@@ -1,10 +1,10 @@
-"""Keeps web pages of others out of a server that asks nobody who they are.
+"""Keeps web pages of others out.
 
-A browser sends requests of any page to 127.0.0.1. So a request must name this server as its host (a name that was
-made to point here is refused: DNS rebinding), and one that changes something must not come from another origin.
+A browser sends requests of any page to 127.0.0.1. So where nobody is asked who they are, a request must name this
+machine as its host (a name that was made to point here is refused: DNS rebinding). Everywhere, one that changes
+something must not come from another origin.
 """
 
-from collections.abc import Collection
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -18,11 +18,11 @@ _LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class Guard:
-    """Lets through what was sent to one of ``hosts`` (names without a port), or to this machine itself."""
+    """Lets through what was sent to this machine by itself or, where a login is demanded, to any name."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, *, demands_login: bool = False) -> None:
         self._app = app
-        self._hosts = _LOCAL | {host.lower() for host in hosts}
+        self._demands_login = demands_login
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -35,8 +35,8 @@ class Guard:
     def _why_not(self, scope: Scope) -> str:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if _without_port(host) not in self._hosts:
-            return f"this server is not {host!r}; name it with: modelyard up --host NAME"
+        if not self._demands_login and _without_port(host) not in _LOCAL:
+            return f"this server is for this machine alone, and not {host!r}; to have users log in: modelyard up --auth"
         origin = headers.get("origin")
         if scope["method"] in _SAFE or origin is None:
             return ""

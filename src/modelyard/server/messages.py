@@ -1,6 +1,7 @@
 """What a stream says: events, progress, points and lines, as server-sent events."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from anyio.to_thread import run_sync
@@ -14,6 +15,8 @@ from modelyard.server.views import EventView, Lines, LogLineView, Points, Progre
 from modelyard.store.metrics import Arrived
 
 LINES_PER_MESSAGE = 1_000
+VALID_SECONDS = 10.0
+"""How long a login or token is trusted before it is looked at again."""
 KEEPALIVE = b": \n\n"
 """A comment: it keeps proxies from giving up, and finds out who is gone."""
 
@@ -52,14 +55,21 @@ class Cursors:
     """By run and metric: how many points."""
 
 
-async def messages(here: Context, cursors: Cursors, after: int | None) -> AsyncIterator[bytes]:
-    """Yield everything that happens after the event with this number, or from now on."""
+async def messages(
+    here: Context, cursors: Cursors, after: int | None, is_valid: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    """Yield everything that happens after the event with this number, or from now on, while ``is_valid``."""
     newest = await run_sync(here.store.events.last_seq)
     start = newest if after is None else after
     yield _encode("hello", Hello(instance=here.instance, last_seq=newest), seq=min(start, newest))
     for message in await run_sync(_recorded, here, cursors):
         yield message
+    checked = time.monotonic()
     async for news in here.live.follow(start):
+        if time.monotonic() - checked > VALID_SECONDS:
+            if not await run_sync(is_valid):
+                return
+            checked = time.monotonic()
         if news is None:
             yield KEEPALIVE
             continue

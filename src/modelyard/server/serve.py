@@ -10,22 +10,23 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from modelyard.api.who import actor
 from modelyard.domain.errors import ConflictError, UserError
 from modelyard.server.agent import AgentKeeper
+from modelyard.server.alerting import AlertKeeper
 from modelyard.server.app import create_app
 from modelyard.server.context import Context
 from modelyard.server.guard import Guard
+from modelyard.server.listening import LOOPBACK, listen, name_of
 from modelyard.server.live import LiveFeed
 from modelyard.store import Home, Store
 from modelyard.store.home import translated_os_errors
 
-DEFAULT_PORT = 8765
-PORTS = 20
-"""How many ports are tried, unless one was asked for."""
 SHUTDOWN_SECONDS = 5
 _LOCK, _ADDRESS = "server.lock", "server.json"
 
@@ -39,11 +40,24 @@ class Address:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tls:
+    """What a server shows to be who it is, both in PEM."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """How to serve."""
 
     port: int | None = None
     """None for the first free one from ``DEFAULT_PORT``."""
+    host: str = LOOPBACK
+    """The address, or a name of it, to listen on."""
+    auth: bool = False
+    """Whether to ask who somebody is; done anyway where others than this machine can reach it."""
+    tls: Tls | None = None
     agent: bool = True
     """Whether to train what is queued."""
 
@@ -51,22 +65,46 @@ class Options:
 def serve(store: Store, options: Options, *, ready: Callable[[Address], None]) -> None:
     """Serve until SIGINT or SIGTERM; ``ready`` is called once requests are taken.
 
-    Raises ``ConflictError`` where another process serves this home already, with its address.
+    Raises ``ConflictError`` where another process serves this home already, with its address, or where a login is
+    demanded and nobody could log in; ``UserError`` for an address or certificate that cannot be used.
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(_only_one(store.home))
-        listener = cleanup.enter_context(_listen(options.port))
-        address = Address(url=f"http://127.0.0.1:{listener.getsockname()[1]}", pid=os.getpid())
-        cleanup.enter_context(_announced(store.home, address))
+        listener, is_local = cleanup.enter_context(listen(options.host, options.port))
+        demands_login = options.auth or not is_local
+        if demands_login and not store.users.has_admin():
+            raise ConflictError("nobody could log in; make a user first: modelyard users add NAME --role admin")
         keeper = AgentKeeper(store)
-        context = Context(store=store, live=LiveFeed(store), trouble=lambda: keeper.trouble)
-        app = Guard(create_app(context, actor=actor()))
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS, server_header=False
-        )
+        live = LiveFeed(store)
+        context = Context(store=store, live=live, trouble=lambda: keeper.trouble, demands_login=demands_login)
+        app = Guard(create_app(context, actor=actor()), demands_login=demands_login)
+        config = _config(app, options.tls)
+        scheme = "http" if options.tls is None else "https"
+        address = Address(url=f"{scheme}://{name_of(options.host)}:{listener.getsockname()[1]}", pid=os.getpid())
+        cleanup.enter_context(_announced(store.home, address))
+        cleanup.enter_context(AlertKeeper(store))
         if options.agent:
             cleanup.enter_context(keeper)
-        asyncio.run(_run(_Server(config), listener, context.live, lambda: ready(address)))
+        asyncio.run(_run(_Server(config), listener, live, lambda: ready(address)))
+
+
+def _config(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
+    """Return how to serve. Raises ``UserError`` for a certificate that cannot be used."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        server_header=False,
+        ssl_certfile=None if tls is None else tls.certificate,
+        ssl_keyfile=None if tls is None else tls.key,
+    )
+    try:
+        config.load()
+    except OSError as error:  # an SSLError is one, too
+        why = f"--tls-cert and --tls-key: {error.strerror or error}; both have to be PEM files that belong together"
+        raise UserError(why) from error
+    return config
 
 
 class _Server(uvicorn.Server):
@@ -135,20 +173,3 @@ def _read_address(home: Home) -> Address | None:
         return Address(**json.loads((home.path / _ADDRESS).read_text()))
     except (OSError, ValueError, TypeError):  # it is just starting
         return None
-
-
-@contextmanager
-def _listen(port: int | None) -> Iterator[socket.socket]:
-    tried = [port] if port is not None else [*range(DEFAULT_PORT, DEFAULT_PORT + PORTS), 0]
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        for number in tried:
-            try:
-                listener.bind(("127.0.0.1", number))
-                listener.listen()  # at once: two that are bound and do not listen may have the same port
-            except OSError as error:
-                if number == tried[-1]:
-                    raise UserError(f"port {number}: {error.strerror}; choose another with --port") from error
-            else:
-                break
-        yield listener

@@ -48,7 +48,7 @@ class Validated(View):
 def submit(store: Store, submission: Submission, *, actor: str) -> ExperimentView:
     """Queue the runs of a sweep, checked down to its data and models. Raises ``ConfigError``, ``DataError``."""
     sweep, specs = _read(submission)
-    check_search(sweep, check_runs(sweep.name, specs))
+    check_search(sweep, check_runs(sweep.name, specs, store))
     experiment = create(store, sweep, specs, actor=actor)
     return experiment_view(experiment, store.runs.count_states().get(experiment.id, {}))
 

@@ -1,17 +1,19 @@
 """The store as one object, and how to open it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from modelyard.domain.run import Lease
+from modelyard.store.alerts import Alerts
 from modelyard.store.artifacts import Artifacts
 from modelyard.store.blobs import Blobs
 from modelyard.store.checkpoints import Checkpoints
 from modelyard.store.controls import Controls
+from modelyard.store.credentials import Credentials
 from modelyard.store.database import Database
 from modelyard.store.doorbell import Doorbell
 from modelyard.store.eventfeed import Events
@@ -25,6 +27,8 @@ from modelyard.store.measurements import Measurements
 from modelyard.store.metrics import Metrics
 from modelyard.store.runs import Runs
 from modelyard.store.searches import Searches
+from modelyard.store.users import Users
+from modelyard.store.vault import Vault
 
 
 class Store:
@@ -46,12 +50,18 @@ class Store:
         self.logs = Logs(database)
         self.blobs = Blobs(home, database)
         self.measurements = Measurements(home)
+        self.users = Users(database)
+        self.credentials = Credentials(database)
+        self.vault = Vault(home, database)
+        self.alerts = Alerts(database)
         self.gc = GarbageCollector(home, database)
 
-    @property
-    def database_url(self) -> str | None:
-        """The database server's URL, password included, for a child process's environment; None for SQLite."""
-        return None if self.database.is_sqlite else self.database.url.render_as_string(hide_password=False)
+    def child_variables(self) -> Mapping[str, str]:
+        """Return what a child process needs in its environment: secrets, and a database server's URL with password."""
+        secrets = dict(self.vault.environment())
+        if not self.database.is_sqlite:
+            secrets["MODELYARD_DATABASE_URL"] = self.database.url.render_as_string(hide_password=False)
+        return secrets
 
     def write(self, lease: Lease) -> AbstractContextManager[LeasedWrite]:
         """Open a transaction on the run that ``lease`` owns. Raises ``FencedError`` if the lease is outdated."""

@@ -2,6 +2,11 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
 import clsx from "clsx";
 import { useEffect, useState } from "react";
+import { Failure } from "@/components/ui/message";
+import { Commands } from "@/features/commands/Commands";
+import { Login } from "@/features/session/Login";
+import { sessionQuery } from "@/features/session/session";
+import { Who } from "@/features/session/Who";
 import { duration } from "@/lib/format";
 import { useConnection } from "@/lib/live";
 import { serverQuery } from "@/lib/queries";
@@ -10,6 +15,13 @@ import { live } from "./live";
 
 /** The frame of every page. */
 export function Shell() {
+  const { data: session, error } = useQuery(sessionQuery());
+  const known = session !== undefined && session.name !== null;
+  useEffect(() => {
+    if (!known) return;
+    live.start();
+    return () => live.stop();
+  }, [known]);
   return (
     <div className="flex h-dvh flex-col">
       <header className="flex min-h-11 flex-wrap items-center gap-x-4 gap-y-1 border-b border-line bg-panel px-4 py-1">
@@ -21,15 +33,25 @@ export function Shell() {
           <Link to="/" activeProps={{ className: "text-text" }} activeOptions={{ exact: true }}>
             Experiments
           </Link>
+          <Link to="/settings" activeProps={{ className: "text-text" }}>
+            Settings
+          </Link>
         </nav>
         <div className="ml-auto flex items-center gap-4">
-          <Agents />
-          <Connected />
+          {known && (
+            <>
+              <Agents />
+              <Connected />
+            </>
+          )}
+          <Who />
+          {known && <Commands />}
           <ThemeChoice />
         </div>
       </header>
       <main className="flex min-h-0 flex-1 flex-col overflow-auto">
-        <Outlet />
+        {session === undefined && error !== null && <Failure error={error} />}
+        {session !== undefined && (known ? <Outlet /> : <Login />)}
       </main>
     </div>
   );

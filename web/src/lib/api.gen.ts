@@ -4,6 +4,110 @@
  */
 
 export interface paths {
+    "/api/v1/account/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change Password
+         * @description Change one's own password; every browser that is logged in as oneself is logged out.
+         */
+        post: operations["session_change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alerts
+         * @description List the newest alerts, and whether they arrived.
+         */
+        get: operations["alerts_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rules
+         * @description List the rules; addresses of webhooks may be secrets, so only admins see them.
+         */
+        get: operations["alerts_rules"];
+        put?: never;
+        /**
+         * Add Rule
+         * @description Tell of each run once, when it first matches a filter, from now on.
+         */
+        post: operations["alerts_add_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules/{rule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Rule
+         * @description Delete a rule, with what it told.
+         */
+        delete: operations["alerts_delete_rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Rule
+         * @description Send a message to where a rule would send, now.
+         */
+        post: operations["alerts_try_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/charts/{name}": {
         parameters: {
             query?: never;
@@ -320,6 +424,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Secrets
+         * @description List the names of secrets. No route returns a value.
+         */
+        get: operations["access_secrets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/secrets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Secret
+         * @description Set a secret, such as ``HF_TOKEN``: processes that train find it in their environment from their next start.
+         */
+        put: operations["access_set_secret"];
+        post?: never;
+        /**
+         * Delete Secret
+         * @description Forget a secret.
+         */
+        delete: operations["access_delete_secret"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/server": {
         parameters: {
             query?: never;
@@ -335,6 +483,34 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Session
+         * @description Say who asks, and what that one may.
+         */
+        get: operations["session_session"];
+        put?: never;
+        /**
+         * Log In
+         * @description Log in with a browser: the cookie is good for two weeks, or until the password or role changes.
+         */
+        post: operations["session_log_in"];
+        /**
+         * Log Out
+         * @description Log out.
+         */
+        delete: operations["session_log_out"];
         options?: never;
         head?: never;
         patch?: never;
@@ -393,7 +569,7 @@ export interface paths {
          *
          *     Each event comes exactly once and in order, after ``after`` (or the ``Last-Event-ID`` with which a browser
          *     reconnects), from now on without either. ``progress`` replaces what was known of a run. Points and lines come
-         *     with the cursor to go on from.
+         *     with the cursor to go on from. It ends when who began it may no longer read.
          */
         get: operations["events_stream"];
         put?: never;
@@ -402,6 +578,98 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tokens
+         * @description List one's own tokens; an admin sees those of all.
+         */
+        get: operations["access_tokens"];
+        put?: never;
+        /**
+         * Make Token
+         * @description Make a token for oneself: logged in with a browser, so that a token that leaked makes no others.
+         */
+        post: operations["access_make_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Token
+         * @description Revoke one of one's own tokens; an admin may revoke any.
+         */
+        delete: operations["access_revoke_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Users
+         * @description List users.
+         */
+        get: operations["access_users"];
+        put?: never;
+        /**
+         * Add User
+         * @description Add a user.
+         */
+        post: operations["access_add_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete User
+         * @description Delete a user, with tokens and logins.
+         */
+        delete: operations["access_delete_user"];
+        options?: never;
+        head?: never;
+        /**
+         * Change User
+         * @description Give a user another role or password; that one is logged out everywhere.
+         */
+        patch: operations["access_change_user"];
         trace?: never;
     };
 }
@@ -419,6 +687,45 @@ export interface components {
             id: string;
             /** Pid */
             pid: number;
+        };
+        /**
+         * AlertRule
+         * @description Tells of each run once, when it first matches a filter.
+         */
+        AlertRule: {
+            /** Name */
+            name: string;
+            /** To */
+            to: components["schemas"]["Webhook"] | components["schemas"]["Email"] | components["schemas"]["Desktop"];
+            /**
+             * Where
+             * @description A filter on runs: ``state = failed``, ``reason = non_finite_loss``, ``val_accuracy > 0.9``.
+             */
+            where: string;
+        };
+        /**
+         * AlertView
+         * @description One run that matched one rule.
+         */
+        AlertView: {
+            /** Attempts */
+            attempts: number;
+            delivery: components["schemas"]["Delivery"];
+            /** Problem */
+            problem: string;
+            /** Rule Id */
+            rule_id: string;
+            /** Run */
+            run: string;
+            /** Run Id */
+            run_id: string;
+            /** Text */
+            text: string;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
         };
         /**
          * AttemptStarted
@@ -666,6 +973,19 @@ export interface components {
             type: "control.requested";
         };
         /**
+         * Credentials
+         * @description A name and its password.
+         */
+        Credentials: {
+            /** Name */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+        };
+        /**
          * Decision
          * @description One decision of a search, for people and for the record.
          */
@@ -696,6 +1016,36 @@ export interface components {
          */
         DecisionKind: "start" | "fork" | "promote" | "stop" | "end";
         /**
+         * Delivery
+         * @description What became of one alert.
+         * @enum {string}
+         */
+        Delivery: "pending" | "sent" | "failed";
+        /**
+         * Desktop
+         * @description A notification on the desktop of the machine that serves.
+         */
+        Desktop: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "desktop";
+        };
+        /**
+         * Email
+         * @description A message by the mail server of the secret ``SMTP_URL``: ``smtp://user:password@host:587``.
+         */
+        Email: {
+            /** Address */
+            address: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "email";
+        };
+        /**
          * EventView
          * @description One entry of the feed of everything that happened.
          */
@@ -705,7 +1055,7 @@ export interface components {
             /** Experiment Id */
             experiment_id: string | null;
             /** Payload */
-            payload: components["schemas"]["ExperimentCreated"] | components["schemas"]["ExperimentDeleted"] | components["schemas"]["RunCreated"] | components["schemas"]["RunStateChanged"] | components["schemas"]["AttemptStarted"] | components["schemas"]["ExecutionChanged"] | components["schemas"]["PastShared"] | components["schemas"]["SearchDecided"] | components["schemas"]["RunDeleted"] | components["schemas"]["ControlRequested"] | components["schemas"]["ControlAcknowledged"] | components["schemas"]["ControlRejected"] | components["schemas"]["CheckpointSaved"] | components["schemas"]["CheckpointCorrupt"] | components["schemas"]["GarbageCollected"];
+            payload: components["schemas"]["ExperimentCreated"] | components["schemas"]["ExperimentDeleted"] | components["schemas"]["RunCreated"] | components["schemas"]["RunStateChanged"] | components["schemas"]["AttemptStarted"] | components["schemas"]["ExecutionChanged"] | components["schemas"]["PastShared"] | components["schemas"]["SearchDecided"] | components["schemas"]["RunDeleted"] | components["schemas"]["ControlRequested"] | components["schemas"]["ControlAcknowledged"] | components["schemas"]["ControlRejected"] | components["schemas"]["CheckpointSaved"] | components["schemas"]["CheckpointCorrupt"] | components["schemas"]["GarbageCollected"] | components["schemas"]["UserCreated"] | components["schemas"]["UserChanged"] | components["schemas"]["UserDeleted"] | components["schemas"]["LoggedIn"] | components["schemas"]["TokenCreated"] | components["schemas"]["TokenRevoked"] | components["schemas"]["SecretChanged"] | components["schemas"]["SecretDeleted"];
             /** Run Id */
             run_id: string | null;
             /** Seq */
@@ -892,6 +1242,85 @@ export interface components {
             time: string;
         };
         /**
+         * LoggedIn
+         * @description A user gave the right password.
+         */
+        LoggedIn: {
+            /** Name */
+            name: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "user.logged_in";
+        };
+        /**
+         * MadeToken
+         * @description A new token.
+         */
+        MadeToken: {
+            /** Secret */
+            secret: string;
+            token: components["schemas"]["TokenView"];
+        };
+        /**
+         * NewPassword
+         * @description One's old password, and the one to use from now on.
+         */
+        NewPassword: {
+            /**
+             * New
+             * Format: password
+             */
+            new: string;
+            /**
+             * Old
+             * Format: password
+             */
+            old: string;
+        };
+        /**
+         * NewSecret
+         * @description A secret's value.
+         */
+        NewSecret: {
+            /**
+             * Value
+             * Format: password
+             */
+            value: string;
+        };
+        /**
+         * NewToken
+         * @description A token to make for oneself.
+         */
+        NewToken: {
+            /**
+             * Days
+             * @default 90
+             */
+            days: number | null;
+            /** Name */
+            name: string;
+            /** Scopes */
+            scopes: components["schemas"]["Permission"][];
+        };
+        /**
+         * NewUser
+         * @description A user to add.
+         */
+        NewUser: {
+            /** Name */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+            /** @default editor */
+            role: components["schemas"]["Role"];
+        };
+        /**
          * OpStatus
          * @description What became of a control operation.
          * @enum {string}
@@ -941,7 +1370,19 @@ export interface components {
              * @enum {string}
              */
             kind: "pause";
+            /**
+             * Reason
+             * @description Why, if the agent asks for it for lack of memory and not a person.
+             * @default null
+             */
+            reason: string | null;
         };
+        /**
+         * Permission
+         * @description What a request needs; also the scopes of a token.
+         * @enum {string}
+         */
+        Permission: "read" | "write" | "admin";
         /**
          * Points
          * @description New points of a run's metric, in order of arrival.
@@ -1045,7 +1486,7 @@ export interface components {
          * @description Why a state changed, for machines. ``Reason.message`` says the same for people.
          * @enum {string}
          */
-        ReasonCode: "created" | "cloned" | "claimed" | "finished" | "early_stopped" | "user_request" | "lease_lost" | "released" | "retries_exhausted" | "non_finite_loss" | "out_of_memory" | "bad_input" | "storage_full" | "rung" | "promoted" | "search" | "error";
+        ReasonCode: "created" | "cloned" | "claimed" | "finished" | "early_stopped" | "user_request" | "lease_lost" | "released" | "retries_exhausted" | "non_finite_loss" | "out_of_memory" | "bad_input" | "storage_full" | "rung" | "promoted" | "search" | "memory" | "error";
         /**
          * Request
          * @description Something that is asked of runs.
@@ -1072,6 +1513,28 @@ export interface components {
              * @enum {string}
              */
             kind: "resume";
+        };
+        /**
+         * Role
+         * @description What a user is.
+         * @enum {string}
+         */
+        Role: "viewer" | "editor" | "admin";
+        /**
+         * RuleView
+         * @description A rule, as it is kept.
+         */
+        RuleView: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By */
+            created_by: string;
+            /** Id */
+            id: string;
+            rule: components["schemas"]["AlertRule"];
         };
         /**
          * RunCreated
@@ -1324,6 +1787,47 @@ export interface components {
             type: "search.decided";
         };
         /**
+         * SecretChanged
+         * @description A secret was set; nobody can read it back.
+         */
+        SecretChanged: {
+            /** Name */
+            name: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "secret.changed";
+        };
+        /**
+         * SecretDeleted
+         * @description A secret was deleted.
+         */
+        SecretDeleted: {
+            /** Name */
+            name: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "secret.deleted";
+        };
+        /**
+         * SecretView
+         * @description A secret, without its value.
+         */
+        SecretView: {
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Changed By */
+            changed_by: string;
+            /** Name */
+            name: string;
+        };
+        /**
          * SeriesView
          * @description A metric of one run in few buckets, for drawing: one number of each list for each bucket.
          */
@@ -1367,6 +1871,20 @@ export interface components {
             version: string;
         };
         /**
+         * SessionView
+         * @description Who asks.
+         */
+        SessionView: {
+            /** Csrf */
+            csrf: string | null;
+            /** Demanded */
+            demanded: boolean;
+            /** Name */
+            name: string | null;
+            /** Permissions */
+            permissions: components["schemas"]["Permission"][];
+        };
+        /**
          * SetPriority
          * @description Runs with a higher priority are claimed, and take their turns, before all others.
          */
@@ -1407,6 +1925,63 @@ export interface components {
             } | null;
             /** Text */
             text?: string | null;
+        };
+        /**
+         * TokenCreated
+         * @description A user made a token.
+         */
+        TokenCreated: {
+            /** Expires At */
+            expires_at: string | null;
+            /** Name */
+            name: string;
+            /** Scopes */
+            scopes: components["schemas"]["Permission"][];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "token.created";
+            /** User */
+            user: string;
+        };
+        /**
+         * TokenRevoked
+         * @description A token was deleted.
+         */
+        TokenRevoked: {
+            /** Name */
+            name: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "token.revoked";
+            /** User */
+            user: string;
+        };
+        /**
+         * TokenView
+         * @description A token, without its secret.
+         */
+        TokenView: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Expires At */
+            expires_at: string | null;
+            /** Id */
+            id: string;
+            /** Last Used At */
+            last_used_at: string | null;
+            /** Name */
+            name: string;
+            /** Scopes */
+            scopes: components["schemas"]["Permission"][];
+            /** User */
+            user: string;
         };
         /**
          * Tune
@@ -1464,6 +2039,77 @@ export interface components {
             unreferenced: number;
         };
         /**
+         * UserChange
+         * @description What is to be another.
+         */
+        UserChange: {
+            /** Password */
+            password?: string | null;
+            role?: components["schemas"]["Role"] | null;
+        };
+        /**
+         * UserChanged
+         * @description A user got another role, another password, or both; it had to log in anew.
+         */
+        UserChanged: {
+            /** Name */
+            name: string;
+            /**
+             * Password
+             * @description Whether the password was changed.
+             */
+            password: boolean;
+            role: components["schemas"]["Role"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "user.changed";
+        };
+        /**
+         * UserCreated
+         * @description Somebody may use the server from now on.
+         */
+        UserCreated: {
+            /** Name */
+            name: string;
+            role: components["schemas"]["Role"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "user.created";
+        };
+        /**
+         * UserDeleted
+         * @description A user was deleted, with all tokens.
+         */
+        UserDeleted: {
+            /** Name */
+            name: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "user.deleted";
+        };
+        /**
+         * UserView
+         * @description A user.
+         */
+        UserView: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            role: components["schemas"]["Role"];
+        };
+        /**
          * Validated
          * @description What is to be said of a sweep before it is queued.
          */
@@ -1481,6 +2127,22 @@ export interface components {
             /** Valid */
             valid: boolean;
         };
+        /**
+         * Webhook
+         * @description A POST with JSON: ``text`` for chats, and the run's fields for programs.
+         */
+        Webhook: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "webhook";
+            /**
+             * Url
+             * @description ``http`` or ``https``, without a user name; redirections are not followed.
+             */
+            url: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -1490,6 +2152,188 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    session_change_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPassword"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alerts_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertView"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alerts_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alerts_add_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertRule"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alerts_delete_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alerts_try_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertRule"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     runs_chart: {
         parameters: {
             query: {
@@ -2086,6 +2930,97 @@ export interface operations {
             };
         };
     };
+    access_secrets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretView"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    access_set_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSecret"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    access_delete_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     system_server: {
         parameters: {
             query?: never;
@@ -2103,6 +3038,95 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ServerView"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    session_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    session_log_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    session_log_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {
@@ -2209,6 +3233,223 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    access_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenView"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    access_make_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeToken"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    access_revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    access_users: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    access_add_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    access_delete_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    access_change_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -15,12 +15,29 @@ export type Lines = Schemas["Lines"];
 export type Hello = Schemas["Hello"];
 export type Series = Schemas["SeriesView"];
 export type Outcome = Schemas["OutcomeView"];
+export type Session = Schemas["SessionView"];
+export type AlertRule = Schemas["AlertRule"];
+export type Role = Schemas["Role"];
 export type Operation = Schemas["Request"]["op"];
 /** States in which an engine has the run. */
 export const ACTIVE: ReadonlySet<RunState> = new Set(["running", "pausing", "stopping"]);
 type Problem = Schemas["Problem"];
 
 export const client = createClient<paths>();
+
+let csrf: string | null = null;
+
+/** Send this with every change from now on: a server that users log in to wants it. */
+export function sendCsrf(token: string | null): void {
+  csrf = token;
+}
+
+client.use({
+  onRequest({ request }) {
+    if (csrf !== null) request.headers.set("x-csrf-token", csrf);
+    return request;
+  },
+});
 
 /** What the server said is wrong, or that it cannot be reached. */
 export class ApiError extends Error {

@@ -43,7 +43,9 @@ export class Live {
     source.onerror = () => {
       this.set("lost");
       // A browser gives up on some errors (a proxy's answer while the server restarts); we do not.
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.restart(), RETRY_MILLISECONDS);
+      if (source.readyState !== EventSource.CLOSED) return;
+      setTimeout(() => this.restart(), RETRY_MILLISECONDS);
+      void this.cache.invalidateQueries({ queryKey: ["session"] }); // perhaps the login is over
     };
     source.addEventListener("hello", (message) => this.greet(JSON.parse(message.data) as Hello));
     source.addEventListener("event", (message) => this.take(JSON.parse(message.data) as EventView));

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query
 
 from modelyard.domain.errors import UserError
+from modelyard.server.access import StillValid
 from modelyard.server.context import Here
 from modelyard.server.messages import Cursors, EventStream, messages
 from modelyard.server.routes.runs import After, Limit
@@ -58,6 +59,7 @@ def events(here: Here, after: After = 0, limit: Limit = 1000, experiment: str | 
 def stream(
     here: Here,
     cursors: Annotated[Cursors, Depends(_cursors)],
+    is_valid: StillValid,
     after: Annotated[int | None, Query(ge=0, description="the number of the last event that was seen")] = None,
     last_event_id: Annotated[int | None, Header(ge=0)] = None,
 ) -> EventStream:
@@ -65,7 +67,7 @@ def stream(
 
     Each event comes exactly once and in order, after ``after`` (or the ``Last-Event-ID`` with which a browser
     reconnects), from now on without either. ``progress`` replaces what was known of a run. Points and lines come
-    with the cursor to go on from.
+    with the cursor to go on from. It ends when who began it may no longer read.
     """
     start = after if last_event_id is None else last_event_id
-    return EventStream(messages(here, cursors, start), headers={"cache-control": "no-cache"})
+    return EventStream(messages(here, cursors, start, is_valid), headers={"cache-control": "no-cache"})

@@ -35,6 +35,22 @@ export function describe(payload: Payload): string {
       return `checkpoint ${payload.checkpoint_id} is corrupt: ${payload.message}`;
     case "storage.collected":
       return `${payload.blobs} blobs deleted`;
+    case "user.created":
+      return `user ${payload.name} added as ${payload.role}`;
+    case "user.changed":
+      return `user ${payload.name} is ${payload.role} now${payload.password ? ", with another password" : ""}`;
+    case "user.deleted":
+      return `user ${payload.name} deleted`;
+    case "user.logged_in":
+      return `${payload.name} logged in`;
+    case "token.created":
+      return `token ${payload.name} made for ${payload.user}: ${payload.scopes.join(", ")}`;
+    case "token.revoked":
+      return `token ${payload.name} of ${payload.user} revoked`;
+    case "secret.changed":
+      return `secret ${payload.name} set`;
+    case "secret.deleted":
+      return `secret ${payload.name} deleted`;
   }
 }
 

@@ -2,6 +2,7 @@ import { Pause, Play, Square } from "lucide-react";
 import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import type { Operation, Run, RunState } from "@/lib/api";
+import { useMay } from "../session/session";
 import { CloneButton } from "./CloneDialog";
 import { messageOf, refusals, steer, usePending } from "./pending";
 import { TuneButton } from "./TuneDialog";
@@ -16,6 +17,8 @@ const MEANT_FOR: Record<"pause" | "resume" | "stop", ReadonlySet<RunState>> = {
 export function Actions({ runs }: { readonly runs: readonly Run[] }) {
   const [said, setSaid] = useState("");
   const pending = usePending();
+  const may = useMay("write");
+  if (!may) return <span className="text-dim">you may look, and not steer</span>;
   const act = async (kind: keyof typeof MEANT_FOR) => {
     setSaid("");
     const ids = runs.filter((run) => MEANT_FOR[kind].has(run.state)).map((run) => run.id);

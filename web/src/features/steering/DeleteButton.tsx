@@ -3,17 +3,22 @@ import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Window } from "@/components/ui/dialog";
 import { Failure } from "@/components/ui/message";
+import { useMay } from "../session/session";
 import { messageOf } from "./pending";
 
 interface Options {
   /** What goes: "run rates-1", "experiment rates with 3 runs". */
   readonly what: string;
+  readonly about?: string;
   readonly disabled?: boolean;
   readonly onDelete: () => Promise<void>;
 }
 
+const OF_RUNS = "With configs, metrics, logs and checkpoints.";
+
 /** Deletes for ever, after asking once. */
-export function DeleteButton({ what, disabled = false, onDelete }: Options) {
+export function DeleteButton({ what, about = OF_RUNS, disabled = false, onDelete }: Options) {
+  const may = useMay("write");
   const [open, setOpen] = useState(false);
   const [error, setError] = useState<Error | null>(null);
   const act = async () => {
@@ -24,6 +29,7 @@ export function DeleteButton({ what, disabled = false, onDelete }: Options) {
       setError(new Error(messageOf(failed)));
     }
   };
+  if (!may) return null;
   return (
     <>
       <Button
@@ -38,7 +44,7 @@ export function DeleteButton({ what, disabled = false, onDelete }: Options) {
       </Button>
       <Window
         title={`Delete ${what}?`}
-        about="With configs, metrics, logs and checkpoints. This cannot be undone."
+        about={`${about} This cannot be undone.`}
         open={open}
         onOpen={setOpen}
       >
