@@ -56,6 +56,8 @@ class ReasonCode(StrEnum):
     """The search lets it train on."""
     SEARCH = "search"
     """The search ended it."""
+    IMPORTED = "imported"
+    """It did not end in the home that it was imported from."""
     ERROR = "error"
 
 

@@ -10,6 +10,7 @@ from typing import Self
 from modelyard.domain.run import Lease
 from modelyard.store.artifacts import Artifacts
 from modelyard.store.blobs import Blobs
+from modelyard.store.bundles import Bundles
 from modelyard.store.checkpoints import Checkpoints
 from modelyard.store.controls import Controls
 from modelyard.store.database import Database
@@ -45,6 +46,7 @@ class Store:
         self.metrics = Metrics(database)
         self.logs = Logs(database)
         self.blobs = Blobs(home, database)
+        self.bundles = Bundles(home, database, self.doorbell)
         self.measurements = Measurements(home)
         self.gc = GarbageCollector(home, database)
 

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from modelyard.server.routes import experiments, operations, runs, storage, stream, system
+from modelyard.server.routes import bundles, experiments, operations, runs, storage, stream, system
 
 api = APIRouter(prefix="/api/v1")
-for part in (system, experiments, runs, operations, stream, storage):
+for part in (system, experiments, runs, operations, stream, storage, bundles):
     api.include_router(part.router)
