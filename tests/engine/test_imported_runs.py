@@ -102,10 +102,7 @@ def test_a_tune_after_the_last_checkpoint_is_replayed_elsewhere(
     store: Store, away: Store, make_spec: MakeSpec, submit: Submit, tmp_path: Path
 ) -> None:
     """Its number is one of the home it was asked in, and so is the one in the checkpoint; here others are taken."""
-    (other,) = submit([make_spec()], "other")
-    for _ in range(7):
-        store.runs.request(other.id, Tune(weight_decay=0.1), actor="ada")
-    store.runs.request(other.id, Pause(), actor="ada")
+    take_numbers(store, submit, make_spec)
     spec = make_spec(epochs=6, log_every=1, checkpoint={"every_steps": 4})
     (run,) = submit([spec.model_copy(update={"schedule": RunSpec().schedule})], "tuned")
     session = train_to(store, 3)
@@ -128,6 +125,7 @@ def test_a_tune_after_the_last_checkpoint_is_replayed_elsewhere(
 def test_a_tune_of_an_imported_run_survives_a_crash(
     store: Store, away: Store, make_spec: MakeSpec, submit: Submit, tmp_path: Path
 ) -> None:
+    take_numbers(store, submit, make_spec)
     (run,) = submit([make_spec(epochs=6, log_every=1, checkpoint={"every_steps": 4})])
     session = train_to(store, 2)
     for _ in range(5):
@@ -158,6 +156,14 @@ def test_a_clone_of_an_imported_run_starts_from_its_weights(
         clone = home.runs.clone(run.id, make_spec(epochs=4), warm_start=last.id, inherit_optimizer=True, actor="ada")
         homes.append(end_of(home, clone))
     assert homes[0] == homes[1]
+
+
+def take_numbers(store: Store, submit: Submit, make_spec: MakeSpec) -> None:
+    """Let requests of a home have higher numbers than they would have in another one."""
+    (other,) = submit([make_spec()], "other")
+    for _ in range(7):
+        store.runs.request(other.id, Tune(weight_decay=0.1), actor="ada")
+    store.runs.request(other.id, Pause(), actor="ada")
 
 
 def obey_and_train(session: Session, store: Store, run: Run, step: int) -> None:
