@@ -36,6 +36,8 @@ class Root(LazyGroup):
         "runs": Entry("modelyard.cli.runs:app", "List, compare, read and export runs."),
         "report": Entry("modelyard.cli.report:report", "Write one HTML page about experiments or runs, with charts."),
         "experiments": Entry("modelyard.cli.experiments:app", "List, show and delete experiments."),
+        "export": Entry("modelyard.cli.bundles:export", "Write a run or an experiment to a file, for another home."),
+        "import": Entry("modelyard.cli.bundles:import_", "Take in what another home exported."),
         "checkpoints": Entry("modelyard.cli.checkpoints:app", "List, show and export checkpoints."),
         "datasets": Entry("modelyard.cli.datasets:app", "Look at data before training on it."),
         "predict": Entry("modelyard.cli.predict:predict", "Classify image files with a checkpoint."),

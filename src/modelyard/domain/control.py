@@ -96,3 +96,10 @@ class ControlRecord(Config):
     applied_step: int | None = None
     """Optimizer steps done when the operation took effect."""
     message: str = ""
+    number: int | None = None
+    """What checkpoints call it where that is not its id: its number in the home that it was imported from."""
+
+    @property
+    def sequence(self) -> int:
+        """Its place among all that was ever asked of its run, and of the run that this one was forked from."""
+        return self.id if self.number is None else self.number

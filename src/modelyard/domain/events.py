@@ -89,6 +89,30 @@ class SearchDecided(Config):
     decision: Decision
 
 
+class ExperimentImported(Config):
+    """Runs of an experiment came from another home."""
+
+    type: Literal["experiment.imported"] = "experiment.imported"
+    name: str
+    original_name: str
+    """What it was called there."""
+    run_count: int
+    """How many runs came."""
+    bundle: str
+    """SHA-256 of the bundle's manifest."""
+
+
+class RunImported(Config):
+    """A run came from another home; what happened there comes before this."""
+
+    type: Literal["run.imported"] = "run.imported"
+    name: str
+    original_name: str
+    before: RunState
+    """What it was there."""
+    after: RunState
+
+
 class RunDeleted(Config):
     """A run and everything it owned were deleted."""
 
@@ -224,6 +248,8 @@ EventPayload = Annotated[
     | ExecutionChanged
     | PastShared
     | SearchDecided
+    | ExperimentImported
+    | RunImported
     | RunDeleted
     | ControlRequested
     | ControlAcknowledged

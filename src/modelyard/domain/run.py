@@ -58,6 +58,8 @@ class ReasonCode(StrEnum):
     """The search ended it."""
     MEMORY = "memory"
     """It was paused for lack of memory, and goes on by itself."""
+    IMPORTED = "imported"
+    """It did not end in the home that it was imported from."""
     ERROR = "error"
 
 

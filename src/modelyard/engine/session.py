@@ -367,7 +367,7 @@ class Session:
             if self.learner.progress.stopped_early:
                 self.judge.be_patient()
         self.learner.tune(record.op)
-        self._applied_op = record.id
+        self._applied_op = record.sequence
         changes = ", ".join(f"{name}={value}" for name, value in changes_of(record.op).items())
         self.recorder.line(f"step {self.learner.progress.step}: tuned {changes}")
 

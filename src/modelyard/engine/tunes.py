@@ -16,7 +16,7 @@ class TuneReplay:
         self._waiting: list[tuple[int, ControlRecord]] = []
         step: int | None = None
         for record in sorted(records, key=lambda one: one.id, reverse=True):
-            if isinstance(record.op, Tune) and record.id > after and record.applied_step is not None:
+            if isinstance(record.op, Tune) and record.sequence > after and record.applied_step is not None:
                 step = record.applied_step if step is None else min(step, record.applied_step)
                 self._waiting.insert(0, (step, record))
 

@@ -11,13 +11,13 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
 from modelyard.domain.checkpoint import BlobRef
-from modelyard.domain.errors import CorruptBlobError, NotFoundError
+from modelyard.domain.errors import ConflictError, CorruptBlobError, NotFoundError, StoreError
 from modelyard.store import pins, temporary
 from modelyard.store.database import Database
 from modelyard.store.home import Home, translated_os_errors
@@ -71,6 +71,25 @@ class Blobs:
         if blobs:
             with self._database.write() as connection:
                 pins.release(connection, [blob.digest for blob in blobs])
+
+    @contextmanager
+    def held(self, blobs: Sequence[BlobRef]) -> Iterator[None]:
+        """Keep blobs that are there from being collected meanwhile. Raises ``ConflictError`` if one is gone already.
+
+        Where the home cannot be written, nothing is kept, since nobody here collects either.
+        """
+        held = [] if self._database.read_only else blobs
+        if held:
+            with self._database.write() as connection:
+                pins.add(connection, *held)
+        try:
+            gone = next((blob for blob in blobs if not self.exists(blob.digest)), None)
+            if gone is not None:
+                raise ConflictError(f"the blob {gone.digest} was deleted meanwhile; try again")
+            yield
+        finally:
+            with suppress(StoreError):  # it goes with this process at the latest
+                self.unpin(held)
 
     @contextmanager
     def open(self, digest: str) -> Iterator[BinaryIO]:

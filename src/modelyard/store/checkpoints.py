@@ -81,7 +81,7 @@ def add(connection: Connection, run: Current, draft: CheckpointDraft, *, keep: i
         "attempt": run.attempt,
         "step": draft.step,
         "epoch": draft.epoch,
-        "files": _dump_files(draft.files),
+        "files": dump_files(draft.files),
         "metrics": json.dumps(dict(draft.metrics)),
         "last": draft.resumable,
         "best": draft.best,
@@ -89,7 +89,7 @@ def add(connection: Connection, run: Current, draft: CheckpointDraft, *, keep: i
         "corrupt": False,
         "created_at": clock.now(),
     }
-    _insert(connection, row, draft.files.values())
+    insert_row(connection, row, draft.files.values())
     pins.release(connection, [blob.digest for blob in draft.files.values()])
     _drop_old(connection, run.key, keep)
     return _to_checkpoint(row)
@@ -105,7 +105,7 @@ def borrow(connection: Connection, run_key: int, checkpoint: Checkpoint) -> None
         "attempt": checkpoint.attempt,
         "step": checkpoint.step,
         "epoch": checkpoint.epoch,
-        "files": _dump_files(checkpoint.files),
+        "files": dump_files(checkpoint.files),
         "metrics": json.dumps(dict(checkpoint.metrics)),
         "last": False,
         "best": False,
@@ -113,7 +113,7 @@ def borrow(connection: Connection, run_key: int, checkpoint: Checkpoint) -> None
         "corrupt": checkpoint.corrupt,
         "created_at": checkpoint.created_at,
     }
-    _insert(connection, row, checkpoint.files.values())
+    insert_row(connection, row, checkpoint.files.values())
 
 
 def copy(connection: Connection, source: int, run: Current, *, step: int) -> None:
@@ -122,7 +122,7 @@ def copy(connection: Connection, source: int, run: Current, *, step: int) -> Non
     for found in connection.execute(select(checkpoints).where(wanted).order_by(checkpoints.c.key)).all():
         row = {**found._mapping, "id": new_id(), "run_key": run.key, "run_id": run.id, "attempt": 0}
         del row["key"]
-        _insert(connection, row, _load_files(found.files).values())
+        insert_row(connection, row, load_files(found.files).values())
 
 
 def drop_all(connection: Connection, run_key: int) -> None:
@@ -161,7 +161,8 @@ def _drop_old(connection: Connection, run_key: int, keep: int) -> None:
         connection.execute(delete(checkpoints).where(checkpoints.c.key.in_(old)))
 
 
-def _insert(connection: Connection, row: Mapping[str, Any], files: Collection[BlobRef]) -> None:
+def insert_row(connection: Connection, row: Mapping[str, Any], files: Collection[BlobRef]) -> None:
+    """Insert a record, and what it needs, inside a write transaction."""
     key = connection.execute(insert(checkpoints).values(row).returning(checkpoints.c.key)).scalar_one()
     blob_refs.add(connection, OWNER_KIND, key, files, run_key=row["run_key"])
 
@@ -183,11 +184,13 @@ def _of_run(connection: Connection, run_key: int) -> list[Checkpoint]:
     return _fetch(connection, _saved_by(run_key))
 
 
-def _dump_files(files: Mapping[str, BlobRef]) -> str:
+def dump_files(files: Mapping[str, BlobRef]) -> str:
+    """Return the files of a checkpoint as its row has them."""
     return json.dumps({name: [blob.digest, blob.size] for name, blob in files.items()})
 
 
-def _load_files(text: str) -> dict[str, BlobRef]:
+def load_files(text: str) -> dict[str, BlobRef]:
+    """Return the files that a row names."""
     return {name: BlobRef(digest=digest, size=size) for name, (digest, size) in json.loads(text).items()}
 
 
@@ -199,7 +202,7 @@ def _to_checkpoint(row: Mapping[str, Any]) -> Checkpoint:
         attempt=row["attempt"],
         step=row["step"],
         epoch=row["epoch"],
-        files=_load_files(row["files"]),
+        files=load_files(row["files"]),
         metrics=json.loads(row["metrics"]),
         tags=frozenset(tag for tag in CheckpointTag if row[tag.value]),
         resumable=row["resumable"],

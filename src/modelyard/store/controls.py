@@ -75,4 +75,5 @@ def _to_record(row: Row[Any]) -> ControlRecord:
         acknowledged_at=row.acknowledged_at,
         applied_step=row.applied_step,
         message=row.message,
+        number=row.number,
     )

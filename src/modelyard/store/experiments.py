@@ -52,7 +52,7 @@ class Experiments:
         sweep_json, sweep_hash = snapshot(sweep)
         experiment_id = new_id()
         with self._database.write() as connection:
-            name = _free_name(connection, sweep.project, sweep.name)
+            name = free_name(connection, sweep.project, sweep.name)
             row = {
                 "id": experiment_id,
                 "project": sweep.project,
@@ -170,7 +170,8 @@ def created_event(run: dict[str, Any], experiment_id: str) -> eventfeed.Entry:
     return eventfeed.Entry(payload, run_id=run["id"], experiment_id=experiment_id)
 
 
-def _free_name(connection: Connection, project: str, name: str) -> str:
+def free_name(connection: Connection, project: str, name: str) -> str:
+    """Return ``name``, or with ``.2``, ``.3`` and so on if that is taken in the project."""
     query = select(experiments.c.name).where(experiments.c.project == project)
     taken = set(connection.execute(query).scalars())
     number, free = 1, name

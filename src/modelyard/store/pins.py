@@ -15,12 +15,13 @@ from modelyard.store.temporary import UNKNOWN_SECONDS
 _PROCESS = (blob_pins.c.host, blob_pins.c.boot_id, blob_pins.c.pid, blob_pins.c.process_start)
 
 
-def add(connection: Connection, blob: BlobRef) -> None:
-    """Pin a blob for this process."""
-    me = current_process()
-    row = {"digest": blob.digest, "size": blob.size, "created_at": clock.now()}
+def add(connection: Connection, *blobs: BlobRef) -> None:
+    """Pin blobs for this process."""
+    me, now = current_process(), clock.now()
     process = {"host": me.host, "boot_id": me.boot_id, "pid": me.pid, "process_start": me.start}
-    connection.execute(insert(blob_pins), row | process)
+    rows = [{"digest": blob.digest, "size": blob.size, "created_at": now} | process for blob in blobs]
+    if rows:
+        connection.execute(insert(blob_pins), rows)
 
 
 def release(connection: Connection, digests: Iterable[str]) -> None:

@@ -205,6 +205,7 @@ control_ops = Table(
     Column("acknowledged_at", UtcTime),
     Column("applied_step", BigInteger),
     Column("message", Text, nullable=False),
+    Column("number", BigInteger),  # of an imported one: what checkpoints of its run call it, in place of the id
     Index("ix_control_ops_run_key_status", "run_key", "status"),
     sqlite_autoincrement=True,
 )

@@ -11,6 +11,7 @@ from modelyard.domain.run import Lease
 from modelyard.store.alerts import Alerts
 from modelyard.store.artifacts import Artifacts
 from modelyard.store.blobs import Blobs
+from modelyard.store.bundles import Bundles
 from modelyard.store.checkpoints import Checkpoints
 from modelyard.store.controls import Controls
 from modelyard.store.credentials import Credentials
@@ -49,6 +50,7 @@ class Store:
         self.metrics = Metrics(database)
         self.logs = Logs(database)
         self.blobs = Blobs(home, database)
+        self.bundles = Bundles(home, database, self.doorbell)
         self.measurements = Measurements(home)
         self.users = Users(database)
         self.credentials = Credentials(database)

@@ -108,6 +108,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/bundles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import
+         * @description Take in a bundle, which is the body of the request; importing it again changes nothing.
+         */
+        post: operations["bundles_import_"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/charts/{name}": {
         parameters: {
             query?: never;
@@ -218,6 +238,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/experiments/{ref}/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Experiment
+         * @description Send an experiment with all of its runs, as a file for another home.
+         */
+        get: operations["bundles_export_experiment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operations": {
         parameters: {
             query?: never;
@@ -299,6 +339,26 @@ export interface paths {
          * @description Delete a run with everything that it owns; not while it is in training.
          */
         delete: operations["runs_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{ref}/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Run
+         * @description Send a run with all that it recorded, as a file for another home.
+         */
+        get: operations["bundles_export_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -929,6 +989,11 @@ export interface components {
              * @default
              */
             message: string;
+            /**
+             * Number
+             * @description What checkpoints call it where that is not its id: its number in the home that it was imported from.
+             */
+            number?: number | null;
             /** Op */
             op: components["schemas"]["Pause"] | components["schemas"]["Resume"] | components["schemas"]["Stop"] | components["schemas"]["Tune"] | components["schemas"]["Save"] | components["schemas"]["SetPriority"];
             /**
@@ -1055,7 +1120,7 @@ export interface components {
             /** Experiment Id */
             experiment_id: string | null;
             /** Payload */
-            payload: components["schemas"]["ExperimentCreated"] | components["schemas"]["ExperimentDeleted"] | components["schemas"]["RunCreated"] | components["schemas"]["RunStateChanged"] | components["schemas"]["AttemptStarted"] | components["schemas"]["ExecutionChanged"] | components["schemas"]["PastShared"] | components["schemas"]["SearchDecided"] | components["schemas"]["RunDeleted"] | components["schemas"]["ControlRequested"] | components["schemas"]["ControlAcknowledged"] | components["schemas"]["ControlRejected"] | components["schemas"]["CheckpointSaved"] | components["schemas"]["CheckpointCorrupt"] | components["schemas"]["GarbageCollected"] | components["schemas"]["UserCreated"] | components["schemas"]["UserChanged"] | components["schemas"]["UserDeleted"] | components["schemas"]["LoggedIn"] | components["schemas"]["TokenCreated"] | components["schemas"]["TokenRevoked"] | components["schemas"]["SecretChanged"] | components["schemas"]["SecretDeleted"];
+            payload: components["schemas"]["ExperimentCreated"] | components["schemas"]["ExperimentDeleted"] | components["schemas"]["RunCreated"] | components["schemas"]["RunStateChanged"] | components["schemas"]["AttemptStarted"] | components["schemas"]["ExecutionChanged"] | components["schemas"]["PastShared"] | components["schemas"]["SearchDecided"] | components["schemas"]["ExperimentImported"] | components["schemas"]["RunImported"] | components["schemas"]["RunDeleted"] | components["schemas"]["ControlRequested"] | components["schemas"]["ControlAcknowledged"] | components["schemas"]["ControlRejected"] | components["schemas"]["CheckpointSaved"] | components["schemas"]["CheckpointCorrupt"] | components["schemas"]["GarbageCollected"] | components["schemas"]["UserCreated"] | components["schemas"]["UserChanged"] | components["schemas"]["UserDeleted"] | components["schemas"]["LoggedIn"] | components["schemas"]["TokenCreated"] | components["schemas"]["TokenRevoked"] | components["schemas"]["SecretChanged"] | components["schemas"]["SecretDeleted"];
             /** Run Id */
             run_id: string | null;
             /** Seq */
@@ -1149,6 +1214,34 @@ export interface components {
             sweep_hash: string;
         };
         /**
+         * ExperimentImported
+         * @description Runs of an experiment came from another home.
+         */
+        ExperimentImported: {
+            /**
+             * Bundle
+             * @description SHA-256 of the bundle's manifest.
+             */
+            bundle: string;
+            /** Name */
+            name: string;
+            /**
+             * Original Name
+             * @description What it was called there.
+             */
+            original_name: string;
+            /**
+             * Run Count
+             * @description How many runs came.
+             */
+            run_count: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "experiment.imported";
+        };
+        /**
          * ExperimentView
          * @description An experiment without its sweep.
          */
@@ -1209,6 +1302,32 @@ export interface components {
             /** Last Seq */
             last_seq: number;
         };
+        /**
+         * ImportedView
+         * @description What an import did.
+         */
+        ImportedView: {
+            /** Experiment */
+            experiment: string;
+            /** Experiment Id */
+            experiment_id: string;
+            /** Original Name */
+            original_name: string;
+            /** Paused */
+            paused: string[];
+            /** Present */
+            present: string[];
+            /** Runs */
+            runs: string[];
+            /** Search Ended */
+            search_ended: boolean;
+        };
+        /**
+         * Kept
+         * @description Which checkpoints go along. What a run is to start from does too, unless it is ``none``.
+         * @enum {string}
+         */
+        Kept: "all" | "last" | "best" | "none";
         /**
          * Lines
          * @description Some lines of a run's log, in order.
@@ -1486,7 +1605,7 @@ export interface components {
          * @description Why a state changed, for machines. ``Reason.message`` says the same for people.
          * @enum {string}
          */
-        ReasonCode: "created" | "cloned" | "claimed" | "finished" | "early_stopped" | "user_request" | "lease_lost" | "released" | "retries_exhausted" | "non_finite_loss" | "out_of_memory" | "bad_input" | "storage_full" | "rung" | "promoted" | "search" | "memory" | "error";
+        ReasonCode: "created" | "cloned" | "claimed" | "finished" | "early_stopped" | "user_request" | "lease_lost" | "released" | "retries_exhausted" | "non_finite_loss" | "out_of_memory" | "bad_input" | "storage_full" | "rung" | "promoted" | "search" | "memory" | "imported" | "error";
         /**
          * Request
          * @description Something that is asked of runs.
@@ -1652,6 +1771,24 @@ export interface components {
             updated_at: string;
             /** Warm Start */
             warm_start: string | null;
+        };
+        /**
+         * RunImported
+         * @description A run came from another home; what happened there comes before this.
+         */
+        RunImported: {
+            after: components["schemas"]["RunState"];
+            /** @description What it was there. */
+            before: components["schemas"]["RunState"];
+            /** Name */
+            name: string;
+            /** Original Name */
+            original_name: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "run.imported";
         };
         /**
          * RunPage
@@ -2334,6 +2471,39 @@ export interface operations {
             };
         };
     };
+    bundles_import_: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/zip": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportedView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     runs_chart: {
         parameters: {
             query: {
@@ -2564,6 +2734,39 @@ export interface operations {
             };
         };
     };
+    bundles_export_experiment: {
+        parameters: {
+            query?: {
+                checkpoints?: components["schemas"]["Kept"];
+            };
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A bundle */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     steering_operate: {
         parameters: {
             query?: {
@@ -2718,6 +2921,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    bundles_export_run: {
+        parameters: {
+            query?: {
+                checkpoints?: components["schemas"]["Kept"];
+            };
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A bundle */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
             };
             /** @description What went wrong */
             default: {

@@ -153,6 +153,7 @@ const CHANGES_LISTS: ReadonlySet<string> = new Set([
   "run.deleted",
   "experiment.created",
   "experiment.deleted",
+  "experiment.imported",
   "control.acknowledged",
 ]);
 

@@ -2,8 +2,19 @@
 
 from fastapi import APIRouter
 
-from modelyard.server.routes import alerts, experiments, operations, runs, session, storage, stream, system, users
+from modelyard.server.routes import (
+    alerts,
+    bundles,
+    experiments,
+    operations,
+    runs,
+    session,
+    storage,
+    stream,
+    system,
+    users,
+)
 
 api = APIRouter(prefix="/api/v1")
-for part in (system, session, users, experiments, runs, operations, stream, storage, alerts):
+for part in (system, session, users, experiments, runs, operations, stream, storage, bundles, alerts):
     api.include_router(part.router)

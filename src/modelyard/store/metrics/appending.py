@@ -57,7 +57,7 @@ def _append(connection: Connection, run_key: int, attempt: int, batches: Mapping
             tails.append((state, batch))
     rows.insert_tails(connection, tails)
     store(connection, [states[name] for name in batches])
-    _store_summary(connection, run_key, states.values())
+    store_summary(connection, run_key, states.values())
 
 
 def rewind(connection: Connection, run_key: int) -> None:
@@ -75,7 +75,7 @@ def rewind(connection: Connection, run_key: int) -> None:
         sealing.rebuild(connection, state, starts)
     if overwritten:
         store(connection, overwritten)
-        _store_summary(connection, run_key, states.values())
+        store_summary(connection, run_key, states.values())
 
 
 def seal(connection: Connection, run_key: int) -> None:
@@ -109,7 +109,7 @@ def _count_in(state: SeriesState, attempt: int, batch: Columns) -> bool:
     return late or (state.prior_step is not None and int(batch.steps.min()) <= state.prior_step)
 
 
-def _store_summary(connection: Connection, run_key: int, states: Iterable[SeriesState]) -> None:
+def store_summary(connection: Connection, run_key: int, states: Iterable[SeriesState]) -> None:
     """Keep the last value of each metric in the row of the run, where lists of runs find it."""
     summary = {state.name: state.last for state in states if state.count}
     connection.execute(update(runs).where(runs.c.key == run_key).values(summary=json.dumps(summary)))

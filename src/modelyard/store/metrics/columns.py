@@ -10,6 +10,8 @@ from modelyard.store.metrics.codec import pack, unpack
 from modelyard.store.metrics.series import Series
 
 _ROW = np.dtype([("step", "<i8"), ("time", "<i8"), ("value", "<f8"), ("attempt", "<i4")])
+POINT_BYTES = _ROW.itemsize
+"""Bytes of one point as ``encode_tail`` writes it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,10 @@ export function describe(payload: Payload): string {
       return `experiment ${payload.name} created with ${payload.run_count} runs`;
     case "experiment.deleted":
       return `experiment ${payload.name} deleted`;
+    case "experiment.imported":
+      return `${payload.run_count} runs of ${payload.original_name} imported as ${payload.name}`;
+    case "run.imported":
+      return `${payload.original_name} imported, ${payload.before === payload.after ? payload.after : `${payload.before} there, ${payload.after} here`}`;
     case "run.created":
       return `${payload.name} created`;
     case "run.deleted":
