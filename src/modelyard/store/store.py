@@ -13,6 +13,7 @@ from modelyard.store.blobs import Blobs
 from modelyard.store.checkpoints import Checkpoints
 from modelyard.store.controls import Controls
 from modelyard.store.database import Database
+from modelyard.store.devices import Devices
 from modelyard.store.doorbell import Doorbell
 from modelyard.store.eventfeed import Events
 from modelyard.store.experiments import Experiments
@@ -46,6 +47,7 @@ class Store:
         self.logs = Logs(database)
         self.blobs = Blobs(home, database)
         self.measurements = Measurements(home)
+        self.devices = Devices(home)
         self.gc = GarbageCollector(home, database)
 
     @property
