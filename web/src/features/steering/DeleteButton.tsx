@@ -3,17 +3,20 @@ import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Window } from "@/components/ui/dialog";
 import { Failure } from "@/components/ui/message";
+import { Frees } from "../storage/Frees";
 import { messageOf } from "./pending";
 
 interface Options {
   /** What goes: "run rates-1", "experiment rates with 3 runs". */
   readonly what: string;
+  /** What the server knows it by: a run's id, or ``experiment:`` and an experiment's. */
+  readonly target: string;
   readonly disabled?: boolean;
   readonly onDelete: () => Promise<void>;
 }
 
 /** Deletes for ever, after asking once. */
-export function DeleteButton({ what, disabled = false, onDelete }: Options) {
+export function DeleteButton({ what, target, disabled = false, onDelete }: Options) {
   const [open, setOpen] = useState(false);
   const [error, setError] = useState<Error | null>(null);
   const act = async () => {
@@ -42,6 +45,7 @@ export function DeleteButton({ what, disabled = false, onDelete }: Options) {
         open={open}
         onOpen={setOpen}
       >
+        <Frees targets={[target]} />
         {error !== null && <Failure error={error} />}
         <div className="flex justify-end gap-2">
           <Button onClick={() => setOpen(false)}>Keep</Button>
