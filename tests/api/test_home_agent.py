@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
+from modelyard.agent.device_recorder import DeviceRecorder
 from modelyard.api import home_agent
 from modelyard.api.training import Resources
 from modelyard.domain.run import FINAL, Experiment
@@ -33,3 +35,19 @@ def test_searches_that_were_there_and_that_come_end(
     home_agent.work(store, Resources(), ending=ending, say=print)
     assert {run.experiment_id for run in store.runs.list()} == {first.id, made[0].id}
     assert engine.made[0].stopped
+
+
+def test_it_records_what_devices_do(store: Store, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home_agent, "Supervisor", engine)
+    monkeypatch.setattr(home_agent, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(home_agent, "DeviceRecorder", partial(DeviceRecorder, seconds=0.01))
+    ending = threading.Event()
+
+    def act(*_: Any) -> None:
+        if store.devices.machines():
+            ending.set()
+
+    engine.on_poll = act
+    home_agent.work(store, Resources(), ending=ending, say=print)
+    (machine,) = store.devices.machines()
+    assert "cpu" in [device.name for device in machine.devices]

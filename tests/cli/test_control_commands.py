@@ -1,5 +1,6 @@
 """pause, stop, tune, priority, clone and delete, on runs that train meanwhile."""
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,9 +236,9 @@ def test_a_clone_that_cannot_work_is_refused(trained: Any, store: Store) -> None
 
 @pytest.mark.covers("delete", "delete --yes", "delete --json")
 def test_delete_runs_and_experiments(trained: Any, store: Store) -> None:
-    assert trained("delete", "digits-1", "--yes").out == "deleted run digits-1\n"
+    assert re.fullmatch(r"deleted run digits-1; \d+ B of files are free\n", trained("delete", "digits-1", "--yes").out)
     assert [run.name for run in store.runs.list()] == ["digits-2"]
-    assert trained("delete", "digits", "digits-2", "-y", "--json").json == {"deleted": ["digits", "digits-2"]}
+    assert trained("delete", "digits", "digits-2", "-y", "--json").json["deleted"] == ["digits", "digits-2"]
     assert store.runs.list() == []
     assert store.experiments.list() == []
 
@@ -247,7 +248,8 @@ def test_delete_asks_first(trained: Any, store: Store, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("sys.stdin", StringIO("n\n"))
     output = trained("delete", "digits", expect=1)
-    assert "Delete experiment digits with 2 runs? This cannot be undone" in output.out
+    own = store.gc.footprint([run.id for run in store.runs.list()]).own
+    assert f"Delete experiment digits with 2 runs? It frees {own} B of files and cannot be undone" in output.out
     assert "nothing was changed" in output.err
     assert len(store.runs.list()) == 2
     monkeypatch.setattr("sys.stdin", StringIO("y\n"))
@@ -279,5 +281,5 @@ def test_a_dead_process_does_not_keep_its_runs(waiting: Any, store: Store) -> No
 def test_a_name_of_a_run_and_an_experiment_must_be_told_apart(trained: Any, sweep: Any, store: Store) -> None:
     trained("train", sweep, "--name", "digits-1")
     assert "write run:digits-1 or experiment:digits-1" in trained.fails(2, "delete", "digits-1", "--yes")
-    assert trained("delete", "experiment:digits-1", "-y").out == "deleted experiment digits-1 with 2 runs\n"
+    assert trained("delete", "experiment:digits-1", "-y").out.startswith("deleted experiment digits-1 with 2 runs; ")
     assert store.runs.get("digits-1").experiment == "digits"

@@ -233,10 +233,12 @@ def test_storage_and_gc(trained: Any, store: Store) -> None:
     usage = trained("storage", "--json").json
     assert usage["by_experiment"]["digits"] > 0
     assert usage["home"] == str(trained.home)
-    trained("delete", "digits", "-y")
+    own = store.gc.footprint([run.id for run in store.runs.list()]).own
+    assert trained("delete", "digits", "-y", "--json").json["freed_bytes"] == own > 0
+    store.blobs.unpin([store.blobs.put([b"nobody needs this"])])
     would = trained("gc", "--dry-run", "--json").json
     assert would["dry_run"] is True
-    assert would["blobs"] > 0
+    assert would["blobs"] == 1
     assert trained("gc", "--dry-run").out.startswith(f"would delete {would['blobs']} blobs")
     assert trained("gc").out.startswith(f"deleted {would['blobs']} blobs")
     assert trained("gc", "--json").json["blobs"] == 0

@@ -7,10 +7,21 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from modelyard.domain.device import Device, Reading
 from modelyard.domain.run import Experiment
+from modelyard.store import Store
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-PAGES = ["/", "/experiments/rates", *(f"/runs/rates-1?tab={tab}" for tab in ("charts", "config", "logs", "events"))]
+TABS = ("charts", "config", "logs", "devices", "events")
+PAGES = [
+    "/",
+    "/experiments/rates",
+    *(f"/runs/rates-1?tab={tab}" for tab in TABS),
+    "/queue",
+    "/devices",
+    "/storage",
+    "/activity",
+]
 
 
 def _violations(page: Page) -> list[str]:
@@ -25,10 +36,15 @@ def _violations(page: Page) -> list[str]:
 
 
 @pytest.fixture
-def full(make: Callable[..., Experiment], engine: Any) -> None:
+def full(make: Callable[..., Experiment], engine: Any, store: Store) -> None:
     make()
-    for _ in range(3):
-        engine.poll()
+    with store.devices.record() as record:
+        cpu = Device(name="cpu", platform="cpu", model="a processor", unavailable={})
+        figures = {"utilisation": 0.5, "memory_used": 2e9, "memory_total": 8e9}
+        for _ in range(3):
+            engine.poll()
+            record.add([cpu], {"cpu": Reading(figures=figures, unavailable={"power": "not counted"})})
+    make("later")
 
 
 @pytest.mark.usefixtures("full")

@@ -85,7 +85,7 @@ def test_a_chart_has_all_runs_on_the_same_steps(client: TestClient, queued: Expe
 
 
 def test_deleting(client: TestClient, queued: Experiment, store: Store) -> None:
-    assert client.delete("/api/v1/runs/digits-1").status_code == 204
+    assert client.delete("/api/v1/runs/digits-1").status_code == 200
     assert client.get("/api/v1/runs/digits-1").status_code == 404
     worker = store.leases.register()
     store.leases.claim(worker, limit=1)

@@ -2,9 +2,15 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { Shell } from "./app/Shell";
 import { Empty } from "./components/ui/message";
+import { ActivityPage } from "./features/activity/ActivityPage";
+import { isGroup } from "./features/activity/kinds";
+import type { Wanted } from "./features/activity/queries";
 import { BoardPage, type BoardView } from "./features/board/BoardPage";
+import { DevicesPage, isSpan, type Span } from "./features/devices/DevicesPage";
 import { ExperimentsPage } from "./features/experiments/ExperimentsPage";
+import { QueuePage } from "./features/queue/QueuePage";
 import { isTab, RunPage, type RunTab } from "./features/run/RunPage";
+import { StoragePage } from "./features/storage/StoragePage";
 
 const root = createRootRoute({
   component: Shell,
@@ -48,7 +54,35 @@ const shortcuts = createRoute({
   component: lazyRouteComponent(() => import("./features/commands/ShortcutsPage")),
 });
 
-export const router = createRouter({ routeTree: root.addChildren([experiments, board, run, settings, shortcuts]) });
+const queue = createRoute({ getParentRoute: () => root, path: "/queue", component: QueuePage });
+
+const devices = createRoute({
+  getParentRoute: () => root,
+  path: "/devices",
+  component: DevicesPage,
+  validateSearch: (found: Record<string, unknown>): { span?: Span } => (isSpan(found["span"]) ? { span: found["span"] } : {}),
+});
+
+const storage = createRoute({ getParentRoute: () => root, path: "/storage", component: StoragePage });
+
+/** Text of an address, where a name may look like a number. */
+const text = (found: unknown) => (typeof found === "string" || typeof found === "number" ? String(found) : undefined);
+
+const activity = createRoute({
+  getParentRoute: () => root,
+  path: "/activity",
+  component: ActivityPage,
+  validateSearch: (found: Record<string, unknown>): Wanted => ({
+    ...(isGroup(found["kind"]) && { kind: found["kind"] }),
+    actor: text(found["actor"]),
+    experiment: text(found["experiment"]),
+    run: text(found["run"]),
+  }),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([experiments, board, run, queue, devices, storage, activity, settings, shortcuts]),
+});
 
 declare module "@tanstack/react-router" {
   interface Register {

@@ -21,9 +21,16 @@ class DeviceInfo:
     name: str
     """``cpu``, ``cuda:0``, ``mps``."""
     kind: str
+    """What torch calls its kind: an AMD device is ``cuda`` too."""
     model: str
     memory_bytes: int | None
     """None where it cannot be measured."""
+    platform: str = ""
+    """``cpu``, ``cuda``, ``rocm`` or ``mps``."""
+    uuid: str = ""
+    """NVIDIA's identifier of the device, where torch tells it."""
+    pci: str = ""
+    """Its address on the PCI bus, such as ``0000:c1:00.0``, where torch tells it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +72,9 @@ def accelerators() -> tuple[DeviceInfo, ...]:
 
 
 def may_have_accelerator() -> bool:
-    """Whether it is worth asking torch: there is an NVIDIA device file, or this is a Mac."""
-    return sys.platform == "darwin" or any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+    """Whether it is worth asking torch: there is a device file of NVIDIA or AMD, or this is a Mac."""
+    files = (Path("/dev/dxg"), Path("/dev/kfd"))
+    return sys.platform == "darwin" or any(Path("/dev").glob("nvidia[0-9]*")) or any(one.exists() for one in files)
 
 
 def missing_module_error(stderr: str) -> ModelyardError | None:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
+from modelyard.agent.device_recorder import DeviceRecorder
 from modelyard.agent.supervisor import Supervisor
 from modelyard.api.search import can_decide
 from modelyard.api.training import Resources, Searching
@@ -53,9 +54,12 @@ class HomeSearches:
 def work(store: Store, resources: Resources, *, ending: threading.Event, say: Callable[[str], None]) -> None:
     """Train until ``ending`` is set; then the engines save their runs and queue them again."""
     searches = HomeSearches(store)
-    with Supervisor(
-        store, execution=resources.execution, processes=resources.processes, slots=resources.slots
-    ) as supervisor:
+    with (
+        DeviceRecorder(store, say=say),
+        Supervisor(
+            store, execution=resources.execution, processes=resources.processes, slots=resources.slots
+        ) as supervisor,
+    ):
         supervisor.start()
         said = ""
         while not ending.wait(LOOK_SECONDS):

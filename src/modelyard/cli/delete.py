@@ -7,7 +7,7 @@ from modelyard.api.targets import Target, find_target
 from modelyard.api.who import actor
 from modelyard.cli.context import Json, Yes, open_home
 from modelyard.cli.control import Targets
-from modelyard.cli.output import print_json
+from modelyard.cli.output import print_json, size
 from modelyard.domain.errors import ConflictError, UserError
 from modelyard.domain.run import ACTIVE
 from modelyard.store import Store
@@ -16,7 +16,7 @@ from modelyard.store import Store
 def delete(ctx: typer.Context, *, targets: Targets, yes: Yes = False, as_json: Json = False) -> None:
     """Delete runs, or experiments with all their runs: configs, metrics, logs and checkpoints.
 
-    Nothing is deleted while one of the runs is in training. `modelyard gc` gives the space of the files back.
+    Nothing is deleted while one of the runs is in training. Files that other runs need too stay.
     """
     with open_home(ctx, spend_reserve=True) as store:
         settle(store)
@@ -33,16 +33,18 @@ def delete_targets(store: Store, targets: list[Target], *, yes: bool, as_json: b
     if not yes:
         if as_json:
             raise UserError("--json cannot ask for confirmation; add --yes")
-        typer.confirm(f"Delete {', '.join(words)}? This cannot be undone", abort=True)
+        own = store.gc.footprint([run.id for target in targets for run in target.runs]).own
+        typer.confirm(f"Delete {', '.join(words)}? It frees {size(own)} of files and cannot be undone", abort=True)
+    freed = 0
     for target in sorted(targets, key=lambda target: target.experiment is not None):
         if target.experiment is None:
-            store.runs.delete(target.runs[0].id, actor=actor())
+            freed += store.runs.delete(target.runs[0].id, actor=actor()).freed_bytes
         else:
-            store.experiments.delete(target.experiment.id, actor=actor())
+            freed += store.experiments.delete(target.experiment.id, actor=actor()).freed_bytes
     if as_json:
-        print_json({"deleted": [_name(target) for target in targets]})
+        print_json({"deleted": [_name(target) for target in targets], "freed_bytes": freed})
     else:
-        typer.echo(f"deleted {', '.join(words)}")
+        typer.echo(f"deleted {', '.join(words)}; {size(freed)} of files are free")
 
 
 def _key(target: Target) -> str:

@@ -24,11 +24,16 @@ def storage(ctx: typer.Context, *, as_json: Json = False) -> None:
         ("checkpoints", usage.checkpoints),
         ("artifacts", usage.artifacts),
         ("unreferenced (modelyard gc frees it)", usage.unreferenced),
+        ("written and not recorded yet", usage.pinned),
         ("features of frozen backbones", usage.features),
         ("database", usage.database),
         ("  metrics in it", usage.metrics),
         ("  logs in it", usage.logs),
+        ("logs of engine processes", usage.processes),
+        ("reserve for a full disk", usage.reserve),
+        ("other", usage.other),
         ("total", usage.total),
+        (f"free, of {size(usage.capacity)}", usage.free),
     ):
         grid.add_row(name, size(count))
     console().print(grid)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -267,6 +267,11 @@ EventPayload = Annotated[
     | SecretDeleted,
     Field(discriminator="type"),
 ]
+
+EVENT_TYPES: tuple[str, ...] = tuple(
+    payload.model_fields["type"].default for payload in get_args(get_args(EventPayload)[0])
+)
+"""The ``type`` of each of them."""
 
 PAYLOAD_ADAPTER: TypeAdapter[EventPayload] = TypeAdapter(EventPayload)
 

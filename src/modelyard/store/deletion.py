@@ -10,11 +10,14 @@ from modelyard.domain.run import ACTIVE
 from modelyard.store import eventfeed
 from modelyard.store.home import Home
 from modelyard.store.run_rows import Current
-from modelyard.store.schema import checkpoints, runs
+from modelyard.store.schema import blob_refs, checkpoints, runs
 
 
-def delete_runs(connection: Connection, doomed: Sequence[Current], home: Home, *, actor: str) -> None:
+def delete_runs(connection: Connection, doomed: Sequence[Current], home: Home, *, actor: str) -> set[str]:
     """Delete runs inside a write transaction; the schema cascades to their rows. Raises ``ConflictError``.
+
+    Returns the digests of the blobs that they needed, which are to be collected after the commit unless others need
+    them too.
 
     Scratch folders go before the commit: without its process a run has no use for its own, so a crash in between harms
     nothing, while one after the commit would leave a folder that belongs to nobody.
@@ -26,6 +29,7 @@ def delete_runs(connection: Connection, doomed: Sequence[Current], home: Home, *
         )
     keys = [run.key for run in doomed]
     counts = _saved_checkpoints(connection, keys)
+    needed = set(connection.scalars(select(blob_refs.c.digest).where(blob_refs.c.run_key.in_(keys))))
     connection.execute(delete(runs).where(runs.c.key.in_(keys)))
     entries = [
         eventfeed.Entry(
@@ -38,6 +42,7 @@ def delete_runs(connection: Connection, doomed: Sequence[Current], home: Home, *
     eventfeed.append_all(connection, entries, actor=actor)
     for run in doomed:
         home.remove_scratch(run.id)
+    return needed
 
 
 def _saved_checkpoints(connection: Connection, keys: Sequence[int]) -> dict[int, int]:

@@ -72,6 +72,45 @@ class Events:
             rows = connection.execute(query).all()
         return [_to_event(row) for row in rows]
 
+    def newest(
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        types: Collection[str] = (),
+        actor: str = "",
+        run_id: str | None = None,
+        experiment_id: str | None = None,
+    ) -> list[Event]:
+        """Return the newest ``limit`` events with ``seq < before``, newest first; only those that were asked for.
+
+        ``actor`` is how the name of who did it begins; empty ``types`` are all.
+        """
+        query = select(events).order_by(events.c.seq.desc()).limit(limit)
+        if before is not None:
+            query = query.where(events.c.seq < before)
+        if types:
+            query = query.where(events.c.type.in_(types))
+        if actor:
+            query = query.where(events.c.actor.startswith(actor, autoescape=True))
+        if run_id is not None:
+            query = query.where(events.c.run_id == run_id)
+        if experiment_id is not None:
+            query = query.where(events.c.experiment_id == experiment_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [_to_event(row) for row in rows]
+
+    def about(
+        self, types: Collection[str], *, run_ids: Collection[str] = (), experiment_ids: Collection[str] = ()
+    ) -> list[Event]:
+        """Return all events of these types that tell of some runs or experiments, in order."""
+        told = events.c.run_id.in_(run_ids) | events.c.experiment_id.in_(experiment_ids)
+        query = select(events).where(events.c.type.in_(types), told).order_by(events.c.seq)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [_to_event(row) for row in rows]
+
     def history(self, experiment_ids: Collection[str], types: Collection[str], *, limit: int) -> list[Event]:
         """Return the newest ``limit`` events of these types in some experiments, in order. One query."""
         matching = events.c.experiment_id.in_(experiment_ids) & events.c.type.in_(types)

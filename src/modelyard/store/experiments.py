@@ -19,6 +19,7 @@ from modelyard.store import clock, code_refs, eventfeed
 from modelyard.store.database import Database
 from modelyard.store.deletion import delete_runs
 from modelyard.store.doorbell import Doorbell
+from modelyard.store.gc import GarbageCollector, GcReport
 from modelyard.store.home import Home
 from modelyard.store.references import MIN_PREFIX, did_you_mean, new_id
 from modelyard.store.run_rows import current_where
@@ -95,17 +96,21 @@ class Experiments:
             conditions = [] if project is None else [experiments.c.project == project]
             return _fetch(connection, *conditions)
 
-    def delete(self, experiment_id: str, *, actor: str) -> None:
-        """Delete an experiment with all of its runs. Raises ``ConflictError`` if any of them is active."""
+    def delete(self, experiment_id: str, *, actor: str) -> GcReport:
+        """Delete an experiment with all of its runs, and return what that freed.
+
+        Files that others need too stay. Raises ``ConflictError`` if any of the runs is active.
+        """
         with self._database.write() as connection:
             row = connection.execute(select(experiments).where(experiments.c.id == experiment_id)).one_or_none()
             if row is None:
                 raise NotFoundError(f"no experiment has the id {experiment_id!r}")
             doomed = current_where(connection, runs.c.experiment_key == row.key)
-            delete_runs(connection, doomed, self._home, actor=actor)
+            needed = delete_runs(connection, doomed, self._home, actor=actor)
             connection.execute(delete(experiments).where(experiments.c.key == row.key))
             payload = ExperimentDeleted(name=row.name)
             eventfeed.append(connection, payload, actor=actor, experiment_id=experiment_id)
+        return GarbageCollector(self._home, self._database).collect_only(needed, actor=actor)
 
 
 def find_experiment(connection: Connection, ref: str) -> Experiment | None:

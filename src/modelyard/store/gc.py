@@ -7,7 +7,7 @@ is a rename, so the lock is held for milliseconds; the bytes are freed after it.
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,11 @@ from pathlib import Path
 from sqlalchemy import select
 
 from modelyard.domain.events import GarbageCollected
-from modelyard.store import eventfeed, pins, temporary
+from modelyard.store import eventfeed, footprints, pins, temporary
 from modelyard.store.database import Database
+from modelyard.store.footprints import Footprint, Owner
 from modelyard.store.home import Home, translated_os_errors
-from modelyard.store.schema import blob_refs
+from modelyard.store.schema import blob_refs, runs
 from modelyard.store.usage import StorageUsage, usage
 
 _NAME = re.compile(r"[0-9a-f]{64}")  # what is called otherwise is not ours to delete
@@ -65,21 +66,14 @@ class GarbageCollector:
                 with self._database.write() as connection:
                     pins.drop_dead(connection)
             names = sorted(path.name for path in self._folder.iterdir() if _NAME.fullmatch(path.name))
-            freed: list[int] = []
-            for start in range(0, len(names), _BATCH):
-                freed += self._collect_batch(names[start : start + _BATCH], dry_run=dry_run)
-        report = GcReport(
-            blobs=len(freed),
-            freed_bytes=sum(freed) + sum(left_behind) + sum(old_logs),
-            temp_files=len(left_behind),
-            old_logs=len(old_logs),
+            freed = self._collect_named(names, dry_run=dry_run)
+        return self._report(
+            freed,
             kept=len(names) - len(freed),
+            left_behind=left_behind,
+            old_logs=old_logs,
+            actor=None if dry_run else actor,
         )
-        if report.blobs and not dry_run:
-            with self._database.write() as connection:
-                payload = GarbageCollected(blobs=report.blobs, freed_bytes=report.freed_bytes)
-                eventfeed.append(connection, payload, actor=actor)
-        return report
 
     def missing(self) -> list[str]:
         """Return the digests that something refers to and whose file is gone or has another size."""
@@ -87,10 +81,61 @@ class GarbageCollector:
             referenced = connection.execute(select(blob_refs.c.digest, blob_refs.c.size).distinct()).all()
         return [row.digest for row in referenced if not _has_size(self._path(row.digest), row.size)]
 
+    def collect_only(self, digests: Collection[str], *, actor: str) -> GcReport:
+        """Delete those of some blobs that nobody needs any more, as ``collect`` does. Raises ``StoreError``."""
+        names = sorted(digest.removeprefix("sha256:") for digest in digests)
+        with translated_os_errors(self._home.blobs):
+            freed = self._collect_named(names, dry_run=False)
+        return self._report(freed, kept=len(names) - len(freed), actor=actor)
+
+    def by_run(self) -> list[Owner]:
+        """Return what each run takes, in order of creation."""
+        with self._database.read() as connection:
+            return footprints.by_run(connection)
+
+    def by_experiment(self) -> list[Owner]:
+        """Return what each experiment takes, in order of creation."""
+        with self._database.read() as connection:
+            return footprints.by_experiment(connection)
+
+    def footprint(self, run_ids: Collection[str]) -> Footprint:
+        """Return what some runs take together, and what deleting all of them would free."""
+        with self._database.read() as connection:
+            return footprints.of_all(connection, runs.c.id.in_(run_ids))
+
     def usage(self) -> StorageUsage:
         """Return what the bytes on the disk are for."""
         with self._database.read() as connection, translated_os_errors(self._home.blobs):
             return usage(connection, self._home)
+
+    def _report(
+        self,
+        freed: Sequence[int],
+        *,
+        kept: int,
+        left_behind: Sequence[int] = (),
+        old_logs: Sequence[int] = (),
+        actor: str | None,
+    ) -> GcReport:
+        """Put together what was deleted; an event tells of it unless nobody (a dry run) did it."""
+        report = GcReport(
+            blobs=len(freed),
+            freed_bytes=sum(freed) + sum(left_behind) + sum(old_logs),
+            temp_files=len(left_behind),
+            old_logs=len(old_logs),
+            kept=kept,
+        )
+        if report.blobs and actor is not None:
+            with self._database.write() as connection:
+                payload = GarbageCollected(blobs=report.blobs, freed_bytes=report.freed_bytes)
+                eventfeed.append(connection, payload, actor=actor)
+        return report
+
+    def _collect_named(self, names: Sequence[str], *, dry_run: bool) -> list[int]:
+        freed: list[int] = []
+        for start in range(0, len(names), _BATCH):
+            freed += self._collect_batch(names[start : start + _BATCH], dry_run=dry_run)
+        return freed
 
     def _collect_batch(self, names: Sequence[str], *, dry_run: bool) -> list[int]:
         """Delete those of ``names`` that nobody needs, and return their sizes."""

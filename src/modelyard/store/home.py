@@ -16,7 +16,7 @@ from modelyard.store.reserve import Reserve, free_bytes
 _FORMAT = 1
 _MARKER = "home.json"
 _LOCK = "home.lock"
-_OURS = ("modelyard.db", "blobs", "scratch", "logs", "features", "doorbell", "reserve", "measurements")
+_OURS = ("modelyard.db", "blobs", "scratch", "logs", "features", "doorbell", "reserve", "measurements", "devices")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -65,6 +65,11 @@ class Home:
     def measurements(self) -> Path:
         """The folder of what was measured about speed; it may be deleted at any time."""
         return self.path / "measurements"
+
+    @property
+    def devices(self) -> Path:
+        """The folder of what devices did lately; it may be deleted at any time."""
+        return self.path / "devices"
 
     @property
     def scratch_root(self) -> Path:

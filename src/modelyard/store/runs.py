@@ -15,6 +15,7 @@ from modelyard.store.database import Database
 from modelyard.store.deletion import delete_runs
 from modelyard.store.doorbell import Doorbell
 from modelyard.store.experiments import created_event, find_experiment, new_run
+from modelyard.store.gc import GarbageCollector, GcReport
 from modelyard.store.home import Home
 from modelyard.store.run_rows import current, fetch, find, key_of
 from modelyard.store.schema import experiments, runs
@@ -156,11 +157,15 @@ class Runs:
         self._doorbell.ring()
         return record
 
-    def delete(self, run_id: str, *, actor: str) -> None:
-        """Delete a run with everything that it owns. Raises ``ConflictError`` while it is active."""
+    def delete(self, run_id: str, *, actor: str) -> GcReport:
+        """Delete a run with everything that it owns, and return what that freed.
+
+        Files that others need too stay. Raises ``ConflictError`` while it is active.
+        """
         with self._database.write() as connection:
             run = current(connection, run_id)
-            delete_runs(connection, [run], self._home, actor=actor)
+            needed = delete_runs(connection, [run], self._home, actor=actor)
+        return GarbageCollector(self._home, self._database).collect_only(needed, actor=actor)
 
 
 def _warm_start(connection: Connection, ref: str | None, inherit_optimizer: bool) -> Checkpoint | None:

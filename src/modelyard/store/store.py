@@ -16,6 +16,7 @@ from modelyard.store.checkpoints import Checkpoints
 from modelyard.store.controls import Controls
 from modelyard.store.credentials import Credentials
 from modelyard.store.database import Database
+from modelyard.store.devices import Devices
 from modelyard.store.doorbell import Doorbell
 from modelyard.store.eventfeed import Events
 from modelyard.store.experiments import Experiments
@@ -56,6 +57,7 @@ class Store:
         self.credentials = Credentials(database)
         self.vault = Vault(home, database)
         self.alerts = Alerts(database)
+        self.devices = Devices(home)
         self.gc = GarbageCollector(home, database)
 
     def child_variables(self) -> Mapping[str, str]:

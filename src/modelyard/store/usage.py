@@ -1,51 +1,51 @@
 """What the bytes of a home are for."""
 
-from collections import Counter
+import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, select, text
 
 from modelyard.store import pins
 from modelyard.store.checkpoints import OWNER_KIND
 from modelyard.store.feature_folder import FeatureFolder
+from modelyard.store.footprints import by_experiment, logs_by_run, metrics_by_run
 from modelyard.store.home import Home
-from modelyard.store.schema import (
-    blob_refs,
-    experiments,
-    log_lines,
-    metric_chunks,
-    metric_pyramid,
-    metric_tail,
-    runs,
-    series,
-)
-
-_POINTS = (
-    (metric_tail, metric_tail.c.points),
-    (metric_chunks, metric_chunks.c.points),
-    (metric_pyramid, metric_pyramid.c.buckets),
-)
+from modelyard.store.reserve import free_bytes
+from modelyard.store.schema import blob_refs
 
 
 @dataclass(frozen=True, kw_only=True)
 class StorageUsage:
-    """Bytes by kind. ``total`` is the disk space: blobs, features, database (with metrics and logs)."""
+    """Bytes by kind. ``total`` is the disk space: all of them but metrics and logs, which are in the database."""
 
     checkpoints: int
     artifacts: int
     """Blobs of artifacts, and of code that runs were submitted with, that no checkpoint has too."""
     unreferenced: int
     """Blobs that a collection would delete, and temporary files."""
+    pinned: int
+    """Blobs that a process at work has written and not recorded yet."""
     features: int
     """What frozen backbones computed, kept for the next runs; may be deleted at any time."""
     database: int
     """The database with its metrics and logs (SQLite: its write-ahead log too)."""
     metrics: int
     logs: int
+    processes: int
+    """Logs of engine processes; a collection deletes each a month after its last line."""
+    other: int
+    """Temporary files of runs, measurements of speed, and readings of devices."""
+    reserve: int
+    """Set aside, and given up on a full disk so that things can still be deleted."""
     total: int
+    free: int
+    """What the disk has left for us."""
+    capacity: int
+    """The size of the disk."""
     by_experiment: Mapping[str, int]
     """Experiment id to bytes of blobs, metrics and logs; a blob that two experiments need counts in both."""
 
@@ -55,20 +55,31 @@ def usage(connection: Connection, home: Home) -> StorageUsage:
     blobs = _referenced(connection)
     checkpoints = sum(size for size, kinds in blobs.values() if OWNER_KIND in kinds)
     stored, temporary = _sizes(home.blobs / "blobs" / "sha256"), sum(_sizes(home.blobs / "temporary").values())
-    needed = {digest.removeprefix("sha256:") for digest in blobs.keys() | pins.living(connection)}
-    metrics, logs = _metrics_by_run(connection), _logs_by_run(connection)
+    recorded = {digest.removeprefix("sha256:") for digest in blobs}
+    pinned = {digest.removeprefix("sha256:") for digest in pins.living(connection)} - recorded
+    needed = recorded | pinned
     database = _database(connection, home)
     features = FeatureFolder(home.features, limit=0).size()
+    processes = _tree(home.logs)
+    other = _tree(home.scratch_root) + _tree(home.measurements) + _tree(home.devices)
+    reserve = _tree(home.reserve.path)
+    disk = os.statvfs(home.path)
     return StorageUsage(
         checkpoints=checkpoints,
         artifacts=sum(size for size, _ in blobs.values()) - checkpoints,
         unreferenced=sum(size for name, size in stored.items() if name not in needed) + temporary,
+        pinned=sum(size for name, size in stored.items() if name in pinned),
         features=features,
         database=database,
-        metrics=sum(metrics.values()),
-        logs=sum(logs.values()),
-        total=sum(stored.values()) + temporary + features + database,
-        by_experiment=_by_experiment(connection, metrics, logs),
+        metrics=metrics_by_run(connection).total(),
+        logs=logs_by_run(connection).total(),
+        processes=processes,
+        other=other,
+        reserve=reserve,
+        total=sum(stored.values()) + temporary + features + database + processes + other + reserve,
+        free=free_bytes(home.path),
+        capacity=disk.f_blocks * disk.f_frsize,
+        by_experiment={one.id: one.footprint.files + one.footprint.records for one in by_experiment(connection)},
     )
 
 
@@ -78,40 +89,6 @@ def _referenced(connection: Connection) -> dict[str, tuple[int, set[str]]]:
     query = select(blob_refs.c.digest, blob_refs.c.size, blob_refs.c.owner_kind).distinct()
     for digest, size, kind in connection.execute(query):
         found.setdefault(digest, (size, set()))[1].add(kind)
-    return found
-
-
-def _metrics_by_run(connection: Connection) -> Counter[int]:
-    found: Counter[int] = Counter()
-    for table, column in _POINTS:
-        query = (
-            select(series.c.run_key, func.sum(func.length(column)))
-            .join(table, table.c.series == series.c.id)
-            .group_by(series.c.run_key)
-        )
-        for key, size in connection.execute(query):
-            found[key] += int(size)
-    return found
-
-
-def _logs_by_run(connection: Connection) -> Counter[int]:
-    query = select(log_lines.c.run_key, func.sum(func.length(log_lines.c.text))).group_by(log_lines.c.run_key)
-    return Counter({key: int(size) for key, size in connection.execute(query)})
-
-
-def _by_experiment(connection: Connection, metrics: Mapping[int, int], logs: Mapping[int, int]) -> dict[str, int]:
-    found = dict.fromkeys(connection.scalars(select(experiments.c.id).order_by(experiments.c.key)), 0)
-    of_run: dict[int, str] = {}
-    query = select(runs.c.key, experiments.c.id).join(experiments, experiments.c.key == runs.c.experiment_key)
-    for key, experiment in connection.execute(query):
-        of_run[key] = experiment
-        found[experiment] += metrics.get(key, 0) + logs.get(key, 0)
-    blobs = {
-        (of_run[key], digest): size
-        for key, digest, size in connection.execute(select(blob_refs.c.run_key, blob_refs.c.digest, blob_refs.c.size))
-    }
-    for (experiment, _), size in blobs.items():
-        found[experiment] += size
     return found
 
 
@@ -128,4 +105,14 @@ def _sizes(folder: Path) -> dict[str, int]:
     for path in folder.iterdir():
         with suppress(FileNotFoundError):
             found[path.name] = path.stat().st_size
+    return found
+
+
+def _tree(path: Path) -> int:
+    """Return the bytes of a file, or of all files below a folder; 0 if there is none."""
+    found = 0
+    for one in [path, *path.rglob("*")]:
+        with suppress(FileNotFoundError):
+            status = one.lstat()
+            found += status.st_size if stat.S_ISREG(status.st_mode) else 0
     return found

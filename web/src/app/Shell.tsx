@@ -12,6 +12,7 @@ import { useConnection } from "@/lib/live";
 import { serverQuery } from "@/lib/queries";
 import { setTheme, THEMES, useTheme } from "@/lib/theme";
 import { live } from "./live";
+import { PAGES } from "./pages";
 
 /** The frame of every page. */
 export function Shell() {
@@ -29,13 +30,12 @@ export function Shell() {
           <img src="/icon.svg" alt="" className="size-5" />
           Modelyard
         </Link>
-        <nav aria-label="Main" className="flex gap-3 text-dim">
-          <Link to="/" activeProps={{ className: "text-text" }} activeOptions={{ exact: true }}>
-            Experiments
-          </Link>
-          <Link to="/settings" activeProps={{ className: "text-text" }}>
-            Settings
-          </Link>
+        <nav aria-label="Main" className="flex flex-wrap gap-x-3 text-dim">
+          {PAGES.map(([to, name]) => (
+            <Link key={to} to={to} activeProps={{ className: "text-text" }} activeOptions={{ exact: true, includeSearch: false }}>
+              {name}
+            </Link>
+          ))}
         </nav>
         <div className="ml-auto flex items-center gap-4">
           {known && (

@@ -24,6 +24,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Page
+         * @description Say who did what, and why, newest first: the audit trail. Nothing is ever taken out of it.
+         */
+        get: operations["events_page"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts": {
         parameters: {
             query?: never;
@@ -150,6 +170,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Devices
+         * @description List the devices with what they do now.
+         */
+        get: operations["devices_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * History
+         * @description Return what a device did between two moments, or until now.
+         */
+        get: operations["devices_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -230,7 +290,7 @@ export interface paths {
         post?: never;
         /**
          * Delete
-         * @description Delete an experiment with all of its runs, and what only they need.
+         * @description Delete an experiment with all of its runs and what only they need, and say what that freed.
          */
         delete: operations["experiments_delete"];
         options?: never;
@@ -300,6 +360,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Queued
+         * @description List the queued runs of all experiments in the order in which they train.
+         *
+         *     Where several can train as one model, a process prefers those that are like the ones it has, among runs of the
+         *     same priority. To change the order, set priorities: ``POST /operations``.
+         */
+        get: operations["queue_queued"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs": {
         parameters: {
             query?: never;
@@ -336,7 +419,7 @@ export interface paths {
         post?: never;
         /**
          * Delete
-         * @description Delete a run with everything that it owns; not while it is in training.
+         * @description Delete a run with everything that it owns, and say what that freed; not while it is in training.
          */
         delete: operations["runs_delete"];
         options?: never;
@@ -398,6 +481,26 @@ export interface paths {
          * @description Queue a new run with a run's config, tuned values included, and edits on top.
          */
         post: operations["steering_clone_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{ref}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Of Run
+         * @description Return where a run trained, and what those devices did meanwhile, as far as that is kept: a week.
+         */
+        get: operations["devices_of_run"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -616,6 +719,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/storage/footprint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Footprint
+         * @description Say what runs take together, and what deleting them would free: not what runs beyond them need as well.
+         */
+        get: operations["storage_footprint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/stream": {
         parameters: {
             query?: never;
@@ -736,6 +859,24 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * ActivityView
+         * @description One page of what happened, newest first.
+         */
+        ActivityView: {
+            /** Events */
+            events: components["schemas"]["EventView"][];
+            /** Experiments */
+            experiments: {
+                [key: string]: components["schemas"]["NamedView"];
+            };
+            /** Next */
+            next: number | null;
+            /** Runs */
+            runs: {
+                [key: string]: components["schemas"]["NamedView"];
+            };
+        };
         /**
          * AgentView
          * @description A process that trains what is queued.
@@ -935,7 +1076,7 @@ export interface components {
         };
         /**
          * CollectedView
-         * @description What a collection deleted, or would.
+         * @description What was deleted, or would be.
          */
         CollectedView: {
             /** Blobs */
@@ -1051,6 +1192,22 @@ export interface components {
             password: string;
         };
         /**
+         * CurveView
+         * @description What a device did, for drawing: one number of each list for each moment.
+         */
+        CurveView: {
+            /** Device */
+            device: string;
+            /** Figures */
+            figures: {
+                [key: string]: (number | null)[];
+            };
+            /** Host */
+            host: string;
+            /** Times */
+            times: number[];
+        };
+        /**
          * Decision
          * @description One decision of a search, for people and for the record.
          */
@@ -1096,6 +1253,48 @@ export interface components {
              * @enum {string}
              */
             kind: "desktop";
+        };
+        /**
+         * DeviceView
+         * @description A device, and what was read of it last.
+         */
+        DeviceView: {
+            /** Age Seconds */
+            age_seconds: number | null;
+            /** Figures */
+            figures: {
+                [key: string]: number;
+            };
+            /** Host */
+            host: string;
+            /** Model */
+            model: string;
+            /** Name */
+            name: string;
+            /** Platform */
+            platform: string;
+            /** Processes */
+            processes: components["schemas"]["ProcessView"][];
+            /** Seen At */
+            seen_at: string | null;
+            /** Stale */
+            stale: boolean;
+            /** Unavailable */
+            unavailable: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * DevicesView
+         * @description All devices of the machines that agents of this home work on.
+         */
+        DevicesView: {
+            /** Devices */
+            devices: components["schemas"]["DeviceView"][];
+            /** Trouble */
+            trouble: {
+                [key: string]: string;
+            };
         };
         /**
          * Email
@@ -1278,6 +1477,18 @@ export interface components {
             message: string;
         };
         /**
+         * FootprintView
+         * @description What runs take together, in bytes.
+         */
+        FootprintView: {
+            /** Files */
+            files: number;
+            /** Own */
+            own: number;
+            /** Records */
+            records: number;
+        };
+        /**
          * GarbageCollected
          * @description Unreferenced blobs were deleted.
          */
@@ -1383,6 +1594,16 @@ export interface components {
             token: components["schemas"]["TokenView"];
         };
         /**
+         * NamedView
+         * @description A run or an experiment that events tell of.
+         */
+        NamedView: {
+            /** Exists */
+            exists: boolean;
+            /** Name */
+            name: string;
+        };
+        /**
          * NewPassword
          * @description One's old password, and the one to use from now on.
          */
@@ -1458,6 +1679,21 @@ export interface components {
             op_id: number | null;
             result: components["schemas"]["Result"];
             run: components["schemas"]["RunView"];
+        };
+        /**
+         * OwnerView
+         * @description What one run takes, or one experiment with all of its runs.
+         */
+        OwnerView: {
+            /** Experiment */
+            experiment: string;
+            /** Experiment Id */
+            experiment_id: string;
+            footprint: components["schemas"]["FootprintView"];
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
         };
         /**
          * PastShared
@@ -1540,6 +1776,18 @@ export interface components {
             type: string;
         };
         /**
+         * ProcessView
+         * @description An engine process at work on a device.
+         */
+        ProcessView: {
+            /** Memory */
+            memory: number | null;
+            /** Pid */
+            pid: number;
+            /** Runs */
+            runs: components["schemas"]["TrainsView"][];
+        };
+        /**
          * Progress
          * @description How far a run in training is: a snapshot, which later ones replace.
          */
@@ -1590,6 +1838,27 @@ export interface components {
             states: {
                 [key: string]: number;
             };
+        };
+        /**
+         * QueueView
+         * @description What is queued, first that which trains first.
+         */
+        QueueView: {
+            /** Runs */
+            runs: components["schemas"]["QueuedView"][];
+            /** Training */
+            training: number;
+        };
+        /**
+         * QueuedView
+         * @description A run that waits for its turn.
+         */
+        QueuedView: {
+            /** Created */
+            created: number;
+            run: components["schemas"]["RunView"];
+            /** Waits For */
+            waits_for: string;
         };
         /**
          * Reason
@@ -1771,6 +2040,16 @@ export interface components {
             updated_at: string;
             /** Warm Start */
             warm_start: string | null;
+        };
+        /**
+         * RunDevicesView
+         * @description Where a run trained, and what those devices did meanwhile.
+         */
+        RunDevicesView: {
+            /** Curves */
+            curves: components["schemas"]["CurveView"][];
+            /** Spans */
+            spans: components["schemas"]["SpanView"][];
         };
         /**
          * RunImported
@@ -2035,6 +2314,23 @@ export interface components {
             priority: number;
         };
         /**
+         * SpanView
+         * @description A time in which a run trained on a device; null while it still does.
+         */
+        SpanView: {
+            /** Attempt */
+            attempt: number;
+            /** Device */
+            device: string;
+            /** End */
+            end: string | null;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+        };
+        /**
          * Stop
          * @description Save a checkpoint at the next step boundary and end the run.
          */
@@ -2121,6 +2417,17 @@ export interface components {
             user: string;
         };
         /**
+         * TrainsView
+         * @description A run that trains on a device.
+         */
+        TrainsView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            state: components["schemas"]["RunState"];
+        };
+        /**
          * Tune
          * @description Change hyperparameters of a run while it trains; replayed at the same step after a resume.
          */
@@ -2151,25 +2458,39 @@ export interface components {
         };
         /**
          * UsageView
-         * @description Bytes by kind.
+         * @description Bytes by kind, by experiment and by run.
          */
         UsageView: {
             /** Artifacts */
             artifacts: number;
-            /** By Experiment */
-            by_experiment: {
-                [key: string]: number;
-            };
+            /** Capacity */
+            capacity: number;
             /** Checkpoints */
             checkpoints: number;
             /** Database */
             database: number;
+            /** Experiments */
+            experiments: components["schemas"]["OwnerView"][];
             /** Features */
             features: number;
+            /** Free */
+            free: number;
             /** Logs */
             logs: number;
             /** Metrics */
             metrics: number;
+            /** Other */
+            other: number;
+            /** Pinned */
+            pinned: number;
+            /** Processes */
+            processes: number;
+            /** Reserve */
+            reserve: number;
+            /** Run Count */
+            run_count: number;
+            /** Runs */
+            runs: components["schemas"]["OwnerView"][];
             /** Total */
             total: number;
             /** Unreferenced */
@@ -2308,6 +2629,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    events_page: {
+        parameters: {
+            query?: {
+                /** @description the cursor: what happened before it */
+                before?: number | null;
+                limit?: number;
+                /** @description types of events */
+                kind?: string[] | null;
+                /** @description how the name of who did it begins */
+                actor?: string;
+                /** @description id or name, of a deleted one too */
+                run?: string | null;
+                /** @description id or name, of a deleted one too */
+                experiment?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActivityView"];
+                };
             };
             /** @description What went wrong */
             default: {
@@ -2543,6 +2905,72 @@ export interface operations {
             };
         };
     };
+    devices_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DevicesView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    devices_history: {
+        parameters: {
+            query: {
+                host: string;
+                /** @description cpu, cuda:0, mps */
+                device: string;
+                start: string;
+                end?: string | null;
+                /** @description at most so many moments */
+                buckets?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CurveView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     events_events: {
         parameters: {
             query?: {
@@ -2717,11 +3145,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["CollectedView"];
+                };
             };
             /** @description What went wrong */
             default: {
@@ -2832,6 +3262,35 @@ export interface operations {
             };
         };
     };
+    queue_queued: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     runs_runs: {
         parameters: {
             query?: {
@@ -2916,11 +3375,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["CollectedView"];
+                };
             };
             /** @description What went wrong */
             default: {
@@ -3019,6 +3480,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ClonedView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    devices_of_run: {
+        parameters: {
+            query?: {
+                /** @description at most so many moments */
+                buckets?: number;
+            };
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDevicesView"];
                 };
             };
             /** @description What went wrong */
@@ -3422,6 +3917,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CollectedView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage_footprint: {
+        parameters: {
+            query: {
+                /** @description ids or names of runs or experiments */
+                target: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FootprintView"];
                 };
             };
             /** @description What went wrong */

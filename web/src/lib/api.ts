@@ -2,7 +2,7 @@
 import createClient from "openapi-fetch";
 import type { components, paths } from "./api.gen";
 
-type Schemas = components["schemas"];
+export type Schemas = components["schemas"];
 export type Run = Schemas["RunView"];
 export type RunDetail = Schemas["RunDetail"];
 export type RunPage = Schemas["RunPage"];

@@ -3,10 +3,13 @@
 from fastapi import APIRouter
 
 from modelyard.server.routes import (
+    activity,
     alerts,
     bundles,
+    devices,
     experiments,
     operations,
+    queue,
     runs,
     session,
     storage,
@@ -16,5 +19,7 @@ from modelyard.server.routes import (
 )
 
 api = APIRouter(prefix="/api/v1")
-for part in (system, session, users, experiments, runs, operations, stream, storage, bundles, alerts):
+for part in (system, session, users, experiments, runs, operations, stream, storage):
+    api.include_router(part.router)
+for part in (activity, devices, queue, bundles, alerts):
     api.include_router(part.router)

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from modelyard.server.context import Actor, Here
 from modelyard.server.listing import list_experiments, list_projects
+from modelyard.server.storage import CollectedView, collected_view
 from modelyard.server.submitting import Submission, Validated, submit, validate_submission
 from modelyard.server.views import ExperimentDetail, ExperimentView, ProjectView, experiment_view
 
@@ -46,7 +47,7 @@ def experiment(here: Here, ref: str) -> ExperimentDetail:
     return ExperimentDetail(**dict(view), sweep=json.loads(found.sweep_json), sweep_hash=found.sweep_hash)
 
 
-@router.delete("/experiments/{ref}", status_code=HTTPStatus.NO_CONTENT)
-def delete(here: Here, actor: Actor, ref: str) -> None:
-    """Delete an experiment with all of its runs, and what only they need."""
-    here.store.experiments.delete(here.store.experiments.get(ref).id, actor=actor)
+@router.delete("/experiments/{ref}")
+def delete(here: Here, actor: Actor, ref: str) -> CollectedView:
+    """Delete an experiment with all of its runs and what only they need, and say what that freed."""
+    return collected_view(here.store.experiments.delete(here.store.experiments.get(ref).id, actor=actor))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,6 +9,7 @@ from fastapi import APIRouter, Query
 from modelyard.domain.checkpoint import CheckpointTag
 from modelyard.server.context import Actor, Here
 from modelyard.server.listing import run_page
+from modelyard.server.storage import CollectedView, collected_view
 from modelyard.server.views import (
     EventView,
     Lines,
@@ -91,10 +91,10 @@ def run(here: Here, ref: str) -> RunDetail:
     return run_detail(here.store.runs.get(ref))
 
 
-@router.delete("/runs/{ref}", status_code=HTTPStatus.NO_CONTENT)
-def delete(here: Here, actor: Actor, ref: str) -> None:
-    """Delete a run with everything that it owns; not while it is in training."""
-    here.store.runs.delete(here.store.runs.get(ref).id, actor=actor)
+@router.delete("/runs/{ref}")
+def delete(here: Here, actor: Actor, ref: str) -> CollectedView:
+    """Delete a run with everything that it owns, and say what that freed; not while it is in training."""
+    return collected_view(here.store.runs.delete(here.store.runs.get(ref).id, actor=actor))
 
 
 @router.get("/runs/{ref}/events")

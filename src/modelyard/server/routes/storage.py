@@ -1,56 +1,42 @@
 """What uses the disk."""
 
-from collections.abc import Mapping
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
+from modelyard.api.targets import find_runs
 from modelyard.server.context import Actor, Here
-from modelyard.server.views import View
+from modelyard.server.storage import (
+    CollectedView,
+    FootprintView,
+    UsageView,
+    collected_view,
+    footprint_view,
+    usage_view,
+)
 
 router = APIRouter(tags=["storage"])
-
-
-class UsageView(View):
-    """Bytes by kind."""
-
-    checkpoints: int
-    artifacts: int
-    unreferenced: int
-    """What a collection would delete."""
-    features: int
-    database: int
-    metrics: int
-    logs: int
-    total: int
-    by_experiment: Mapping[str, int]
-
-
-class CollectedView(View):
-    """What a collection deleted, or would."""
-
-    dry_run: bool
-    blobs: int
-    temp_files: int
-    old_logs: int
-    freed_bytes: int
-    kept: int
+MOST_REFS = 10_000
 
 
 @router.get("/storage")
 def usage(here: Here) -> UsageView:
     """Say what takes how much space."""
-    return UsageView.model_validate(here.store.gc.usage())
+    return usage_view(here.store)
+
+
+@router.get("/storage/footprint")
+def footprint(
+    here: Here,
+    target: Annotated[
+        list[str], Query(min_length=1, max_length=MOST_REFS, description="ids or names of runs or experiments")
+    ],
+) -> FootprintView:
+    """Say what runs take together, and what deleting them would free: not what runs beyond them need as well."""
+    return footprint_view(here.store.gc.footprint([run.id for run in find_runs(here.store, target)]))
 
 
 @router.post("/storage/collect")
 def collect(here: Here, actor: Actor, *, dry_run: bool = True) -> CollectedView:
     """Delete stored bytes that nothing refers to; unless asked otherwise, only say what that would be."""
-    report = here.store.gc.collect(dry_run=dry_run, actor=actor)
-    return CollectedView(
-        dry_run=dry_run,
-        blobs=report.blobs,
-        temp_files=report.temp_files,
-        old_logs=report.old_logs,
-        freed_bytes=report.freed_bytes,
-        kept=report.kept,
-    )
+    return collected_view(here.store.gc.collect(dry_run=dry_run, actor=actor), dry_run=dry_run)

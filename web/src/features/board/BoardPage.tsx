@@ -59,6 +59,7 @@ export function BoardPage() {
           {experiment.data !== undefined && (
             <DeleteButton
               what={`experiment ${experiment.data.name} with ${experiment.data.run_count} runs`}
+              target={`experiment:${experiment.data.id}`}
               disabled={Object.keys(experiment.data.states).some((state) => ACTIVE.has(state as RunState))}
               onDelete={async () => {
                 await ask(client.DELETE("/api/v1/experiments/{ref}", { params: { path: { ref } } }));

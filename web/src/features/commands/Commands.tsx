@@ -1,5 +1,6 @@
 import { useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { PAGES } from "@/app/pages";
 import { setTheme, THEMES } from "@/lib/theme";
 import { isTyping, Keys } from "./keys";
 import { allCommands, type Command, useCommands } from "./registry";
@@ -9,20 +10,13 @@ const Palette = lazy(load);
 /** After the page is shown, so that the first letters typed into the palette are not lost while it loads. */
 const LOAD_MILLISECONDS = 2000;
 
-/** Where one can go, and by which keys. */
-const PLACES = [
-  ["Experiments", "/", "g e"],
-  ["Settings", "/settings", "g s"],
-  ["Shortcuts", "/shortcuts", "?"],
-] as const;
-
 /** Listens to the keys of the whole page, and shows the palette when it is asked for. */
 export function Commands() {
   const navigate = useNavigate();
   const [open, setOpen] = useState(false);
   const general = useMemo<readonly Command[]>(
     () => [
-      ...PLACES.map(([title, to, keys]) => ({ title, group: "Go to", keys, run: () => void navigate({ to }) })),
+      ...[...PAGES, ["/shortcuts", "Shortcuts", "?"] as const].map(([to, title, keys]) => ({ title, group: "Go to", keys, run: () => void navigate({ to }) })),
       ...THEMES.map((theme) => ({ title: `Theme: ${theme}`, group: "Look", run: () => setTheme(theme) })),
     ],
     [navigate],

@@ -9,6 +9,7 @@ import { bytes, number } from "@/lib/format";
 import { checkpointsQuery, eventsQuery, runQuery } from "@/lib/queries";
 import { MetricChart } from "../board/Charts";
 import { metricsOf } from "../board/columns";
+import { RunDevices } from "../devices/RunDevices";
 import { Actions } from "../steering/Actions";
 import { DeleteButton } from "../steering/DeleteButton";
 import { ConfigTree } from "./ConfigTree";
@@ -16,7 +17,7 @@ import { describe } from "./describe";
 import { Logs } from "./Logs";
 
 const route = getRouteApi("/runs/$run");
-const TABS = ["charts", "config", "logs", "checkpoints", "events"] as const;
+const TABS = ["charts", "config", "logs", "checkpoints", "devices", "events"] as const;
 type Tab = (typeof TABS)[number];
 
 export interface RunTab {
@@ -47,6 +48,7 @@ export function RunPage() {
           <Actions runs={[run]} />
           <DeleteButton
             what={`run ${run.name}`}
+            target={run.id}
             disabled={ACTIVE.has(run.state)}
             onDelete={async () => {
               await ask(client.DELETE("/api/v1/runs/{ref}", { params: { path: { ref: run.id } } }));
@@ -61,7 +63,7 @@ export function RunPage() {
         onValueChange={(next) => isTab(next) && void navigate({ search: { tab: next }, replace: true })}
         className="flex min-h-0 flex-1 flex-col"
       >
-        <Tabs.List aria-label="Run" className="mb-3 flex gap-1 border-b border-line">
+        <Tabs.List aria-label="Run" className="mb-3 flex flex-wrap gap-1 border-b border-line">
           {TABS.map((one) => (
             <Tabs.Trigger
               key={one}
@@ -83,6 +85,9 @@ export function RunPage() {
         </Tabs.Content>
         <Tabs.Content value="checkpoints">
           <Checkpoints runId={run.id} />
+        </Tabs.Content>
+        <Tabs.Content value="devices">
+          <RunDevices run={run} />
         </Tabs.Content>
         <Tabs.Content value="events">
           <Events runId={run.id} />

@@ -1,5 +1,6 @@
 /** What happened, as one sentence. */
 import type { EventView, Operation } from "@/lib/api";
+import { bytes } from "@/lib/format";
 
 type Payload = EventView["payload"];
 
@@ -16,7 +17,7 @@ export function describe(payload: Payload): string {
     case "run.created":
       return `${payload.name} created`;
     case "run.deleted":
-      return `${payload.name} deleted`;
+      return `${payload.name} deleted, with ${payload.freed_checkpoints} checkpoints`;
     case "run.state_changed":
       return `${payload.before} → ${payload.after} at step ${payload.step}: ${payload.reason.message}`;
     case "run.attempt_started":
@@ -34,11 +35,11 @@ export function describe(payload: Payload): string {
     case "control.rejected":
       return `${worded(payload.op)} rejected: ${payload.message}`;
     case "checkpoint.saved":
-      return `checkpoint at step ${payload.step}${payload.best ? ", the best so far" : ""}`;
+      return `checkpoint at step ${payload.step}${payload.best ? ", the best so far" : ""} (${bytes(payload.size)})`;
     case "checkpoint.corrupt":
       return `checkpoint ${payload.checkpoint_id} is corrupt: ${payload.message}`;
     case "storage.collected":
-      return `${payload.blobs} blobs deleted`;
+      return `${payload.blobs} files that nothing needed deleted: ${bytes(payload.freed_bytes)} freed`;
     case "user.created":
       return `user ${payload.name} added as ${payload.role}`;
     case "user.changed":

@@ -4,12 +4,16 @@ import { Button } from "@/components/ui/button";
 import { Window } from "@/components/ui/dialog";
 import { Failure } from "@/components/ui/message";
 import { useMay } from "../session/session";
+import { Frees } from "../storage/Frees";
 import { messageOf } from "./pending";
 
 interface Options {
   /** What goes: "run rates-1", "experiment rates with 3 runs". */
   readonly what: string;
+  /** What goes with it. */
   readonly about?: string;
+  /** What the server knows it by: a run's id, or ``experiment:`` and an experiment's; only of what frees space. */
+  readonly target?: string;
   readonly disabled?: boolean;
   readonly onDelete: () => Promise<void>;
 }
@@ -17,7 +21,7 @@ interface Options {
 const OF_RUNS = "With configs, metrics, logs and checkpoints.";
 
 /** Deletes for ever, after asking once. */
-export function DeleteButton({ what, about = OF_RUNS, disabled = false, onDelete }: Options) {
+export function DeleteButton({ what, about = OF_RUNS, target, disabled = false, onDelete }: Options) {
   const may = useMay("write");
   const [open, setOpen] = useState(false);
   const [error, setError] = useState<Error | null>(null);
@@ -48,6 +52,7 @@ export function DeleteButton({ what, about = OF_RUNS, disabled = false, onDelete
         open={open}
         onOpen={setOpen}
       >
+        {target !== undefined && <Frees targets={[target]} />}
         {error !== null && <Failure error={error} />}
         <div className="flex justify-end gap-2">
           <Button onClick={() => setOpen(false)}>Keep</Button>
