@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 from modelyard.domain.run import Experiment
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-PAGES = ["/", "/experiments/rates", *(f"/runs/rates-1?tab={tab}" for tab in ("charts", "config", "logs", "events"))]
+TABS = ("charts", "overview", "config", "classes", "logs", "checkpoints", "events")
+PAGES = ["/", "/experiments/rates", *(f"/runs/rates-1?tab={tab}" for tab in TABS), "/testing"]
 
 
 def _violations(page: Page) -> list[str]:
@@ -27,7 +28,7 @@ def _violations(page: Page) -> list[str]:
 @pytest.fixture
 def full(make: Callable[..., Experiment], engine: Any) -> None:
     make()
-    for _ in range(3):
+    for _ in range(4):
         engine.poll()
 
 

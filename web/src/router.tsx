@@ -4,7 +4,9 @@ import { Shell } from "./app/Shell";
 import { Empty } from "./components/ui/message";
 import { BoardPage, type BoardView } from "./features/board/BoardPage";
 import { ExperimentsPage } from "./features/experiments/ExperimentsPage";
-import { isTab, RunPage, type RunTab } from "./features/run/RunPage";
+import { RunPage } from "./features/run/RunPage";
+import { runView } from "./features/run/view";
+import { TestingPage, testingView } from "./features/testing/TestingPage";
 
 const root = createRootRoute({
   component: Shell,
@@ -33,10 +35,17 @@ const run = createRoute({
   getParentRoute: () => root,
   path: "/runs/$run",
   component: RunPage,
-  validateSearch: (found: Record<string, unknown>): RunTab => (isTab(found["tab"]) ? { tab: found["tab"] } : {}),
+  validateSearch: runView,
 });
 
-export const router = createRouter({ routeTree: root.addChildren([experiments, board, run]) });
+const testing = createRoute({
+  getParentRoute: () => root,
+  path: "/testing",
+  component: TestingPage,
+  validateSearch: testingView,
+});
+
+export const router = createRouter({ routeTree: root.addChildren([experiments, board, run, testing]) });
 
 declare module "@tanstack/react-router" {
   interface Register {

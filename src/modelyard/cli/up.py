@@ -3,6 +3,7 @@
 import sys
 import webbrowser
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,12 @@ def up(
         ),
     ] = None,
     agent: Annotated[bool, typer.Option("--agent/--no-agent", help="Train what is queued.")] = True,
+    folder: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--folder", help="A folder besides your own whose images models may be tried on; may be repeated."
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -37,4 +44,4 @@ def up(
             webbrowser.open(address.url)
 
     with open_home(ctx) as store:
-        serve(store, Options(port=port, agent=agent), ready=ready)
+        serve(store, Options(port=port, agent=agent, folders=folder or ()), ready=ready)

@@ -7,9 +7,10 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import uvicorn
 
@@ -18,6 +19,7 @@ from modelyard.domain.errors import ConflictError, UserError
 from modelyard.server.agent import AgentKeeper
 from modelyard.server.app import create_app
 from modelyard.server.context import Context
+from modelyard.server.folders import Folders
 from modelyard.server.guard import Guard
 from modelyard.server.live import LiveFeed
 from modelyard.store import Home, Store
@@ -46,6 +48,8 @@ class Options:
     """None for the first free one from ``DEFAULT_PORT``."""
     agent: bool = True
     """Whether to train what is queued."""
+    folders: Sequence[Path] = ()
+    """Folders besides the user's own whose images models may be tried on."""
 
 
 def serve(store: Store, options: Options, *, ready: Callable[[Address], None]) -> None:
@@ -59,7 +63,8 @@ def serve(store: Store, options: Options, *, ready: Callable[[Address], None]) -
         address = Address(url=f"http://127.0.0.1:{listener.getsockname()[1]}", pid=os.getpid())
         cleanup.enter_context(_announced(store.home, address))
         keeper = AgentKeeper(store)
-        context = Context(store=store, live=LiveFeed(store), trouble=lambda: keeper.trouble)
+        folders = Folders([Path.home(), *options.folders])
+        context = Context(store=store, live=LiveFeed(store), trouble=lambda: keeper.trouble, folders=folders)
         app = Guard(create_app(context, actor=actor()))
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS, server_header=False

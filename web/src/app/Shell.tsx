@@ -21,6 +21,9 @@ export function Shell() {
           <Link to="/" activeProps={{ className: "text-text" }} activeOptions={{ exact: true }}>
             Experiments
           </Link>
+          <Link to="/testing" activeProps={{ className: "text-text" }}>
+            Testing
+          </Link>
         </nav>
         <div className="ml-auto flex items-center gap-4">
           <Agents />

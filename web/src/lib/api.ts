@@ -15,6 +15,12 @@ export type Lines = Schemas["Lines"];
 export type Hello = Schemas["Hello"];
 export type Series = Schemas["SeriesView"];
 export type Outcome = Schemas["OutcomeView"];
+export type Checkpoint = Schemas["CheckpointView"];
+export type Confusion = Schemas["ConfusionView"];
+export type Lineage = Schemas["LineageView"];
+export type Relative = Schemas["Relative"];
+export type Prediction = Schemas["PredictionView"];
+export type FilePredictions = Schemas["FileView"];
 export type Operation = Schemas["Request"]["op"];
 /** States in which an engine has the run. */
 export const ACTIVE: ReadonlySet<RunState> = new Set(["running", "pausing", "stopping"]);

@@ -2,8 +2,19 @@
 
 from fastapi import APIRouter
 
-from modelyard.server.routes import experiments, operations, runs, storage, stream, system
+from modelyard.server.routes import (
+    artifacts,
+    checkpoints,
+    experiments,
+    lineage,
+    operations,
+    predictions,
+    runs,
+    storage,
+    stream,
+    system,
+)
 
 api = APIRouter(prefix="/api/v1")
-for part in (system, experiments, runs, operations, stream, storage):
+for part in (system, experiments, runs, artifacts, checkpoints, lineage, operations, predictions, stream, storage):
     api.include_router(part.router)
