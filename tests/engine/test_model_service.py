@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from modelyard.domain.parts.metrics import ConfusionMatrix
 from modelyard.domain.run import Run
 from modelyard.engine.model_service import Service
 from modelyard.engine.predict import load_predictor
@@ -110,6 +111,15 @@ def test_samples_come_worst_first_and_by_class(service: Service, store: Store, r
     ]
     assert service.answer({**request, "offset": 1, "limit": 2})["samples"] == samples[1:3]
     assert pixels(wrong["image"]).shape == (8, 8)
+
+
+def test_every_validation_leaves_its_matrix(
+    store: Store, train: Callable[..., list[Run]], make_spec: Callable[..., Any]
+) -> None:
+    (found,) = train([make_spec("mlp").model_copy(update={"metrics": (ConfusionMatrix(),)})])
+    steps = [step for _, step in store.artifacts.history(found.id)["val/confusion_matrix"]]
+    assert len(steps) == 3
+    assert steps[-1] == found.step
 
 
 def test_saliency_finds_the_pixel_that_counts() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from modelyard.domain.control import Save
 from modelyard.domain.run import Experiment
+from modelyard.store import Store
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 TABS = ("charts", "overview", "config", "classes", "logs", "checkpoints", "events")
@@ -26,10 +28,12 @@ def _violations(page: Page) -> list[str]:
 
 
 @pytest.fixture
-def full(make: Callable[..., Experiment], engine: Any) -> None:
+def full(make: Callable[..., Experiment], engine: Any, store: Store) -> None:
     make()
-    for _ in range(4):
-        engine.poll()
+    engine.poll()
+    engine.poll()
+    store.runs.request(store.runs.get("rates-1").id, Save(), actor="ann")
+    engine.poll()
 
 
 @pytest.mark.usefixtures("full")

@@ -6,7 +6,7 @@ interface Options {
 }
 
 const SHAPE =
-  "inline-flex items-center gap-1.5 rounded border px-2.5 py-1 font-medium disabled:cursor-not-allowed disabled:opacity-50";
+  "inline-flex items-center gap-1.5 rounded whitespace-nowrap border px-2.5 py-1 font-medium disabled:cursor-not-allowed disabled:opacity-50";
 
 /** For links that look like buttons. */
 export const LOOK = `${SHAPE} border-line bg-panel hover:border-dim`;

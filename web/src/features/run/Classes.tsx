@@ -83,7 +83,7 @@ function Steps({ run, steps, step, onStep }: { readonly run: RunDetail; readonly
           onStep(at === steps.length - 1 ? undefined : steps[at]);
         }}
       />
-      <output className="tabular text-text">{words(step)}</output>
+      <span className="tabular text-text">{words(step)}</span>
     </span>
   );
 }
@@ -113,7 +113,7 @@ function Cells({ confusion: { classes, counts }, shares, clickable }: { readonly
     <div className="max-w-full overflow-auto" tabIndex={0} role="region" aria-label="Confusion matrix">
       <table className="border border-line bg-panel text-center">
         <caption className="mb-1 text-left text-dim">
-          Rows: the true class. Columns: the class that was predicted.{clickable && " Press a number to see its samples."}
+          Rows: the true class. Columns: the class that was predicted.{clickable && " Press a number to see such samples, as the best checkpoint predicts them."}
         </caption>
         <thead>
           <tr>

@@ -145,7 +145,7 @@ function useMatches(runId: string, show: (line: number) => void, chosen: readonl
         <ChevronDown size={14} aria-hidden />
       </Button>
       {sought !== "" && (
-        <output className="tabular">{error?.message ?? (at < 0 ? `${total} matches` : `${at + 1} of ${total} matches`)}</output>
+        <span aria-live="polite" className="tabular">{error?.message ?? (at < 0 ? `${total} matches` : `${at + 1} of ${total} matches`)}</span>
       )}
     </form>
   );

@@ -26,7 +26,7 @@ export function Samples({ run, view, onChange }: Options) {
   if (error !== null) return <Failure error={error} />;
   if (data === undefined)
     return (
-      <p role="status" className="text-dim">
+      <p aria-live="polite" className="text-dim">
         Predicting the validation data; the first time that takes as long as a validation.
       </p>
     );
@@ -47,7 +47,7 @@ export function Samples({ run, view, onChange }: Options) {
           {isFetching ? "Predicting" : "Predict again"}
         </Button>
       </div>
-      {data.restarted && <p role="status" className="mb-2 text-warn">The process that predicts had ended; another one was started.</p>}
+      {data.restarted && <p aria-live="polite" className="mb-2 text-warn">The process that predicts had ended; another one was started.</p>}
       {!data.same_data && <p className="mb-2 text-warn">The data set is not the one that this run was trained on.</p>}
       {data.predicted < data.size && (
         <p className="mb-2 text-warn">

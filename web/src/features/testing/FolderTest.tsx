@@ -94,13 +94,13 @@ function Files({ folder, files, models }: Options) {
         <Button disabled={rows.length === 0} onClick={save}>
           Save as CSV
         </Button>
-        <output className="tabular text-dim">
+        <span aria-live="polite" className="tabular text-dim">
           {rows.length > 0 && `${number(rows.length)} of ${number(files.length)}`}
           {rows.length > MOST_ROWS && `, the first ${MOST_ROWS} are shown`}
-        </output>
+        </span>
       </div>
       {error !== null && <Failure error={error} />}
-      {restarted && <p role="status" className="text-warn">The process that predicts had ended; another one was started.</p>}
+      {restarted && <p aria-live="polite" className="text-warn">The process that predicts had ended; another one was started.</p>}
       {rows.length > 0 && <Rows rows={rows.slice(0, MOST_ROWS)} />}
     </>
   );

@@ -26,8 +26,8 @@ export function ImageCard({ image, models, onRemove }: Options) {
         </figcaption>
       </figure>
       {error !== null && <Failure error={error} />}
-      {isFetching && <p role="status" className="text-dim">Predicting; a model that is not in memory is loaded first.</p>}
-      {data?.restarted && <p role="status" className="w-full text-warn">The process that predicts had ended; another one was started.</p>}
+      {isFetching && <p aria-live="polite" className="text-dim">Predicting; a model that is not in memory is loaded first.</p>}
+      {data?.restarted && <p aria-live="polite" className="w-full text-warn">The process that predicts had ended; another one was started.</p>}
       {data?.predictions.map((one) => (
         <Said key={one.model} prediction={one} />
       ))}
