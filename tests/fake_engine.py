@@ -20,6 +20,11 @@ from modelyard.store import LeasedWrite, LeaseObserver, Store
 STEPS_PER_EPOCH = 10
 
 
+def _confusion(epoch: int) -> bytes:
+    """Return a matrix that tells epochs apart."""
+    return json.dumps({"classes": ["cat", "dog"], "counts": [[3 + epoch, 1], [0, 4]]}).encode()
+
+
 class FakeSupervisor:
     """Stands in for ``modelyard.agent.supervisor.Supervisor``; a run whose seed is 13 fails in its second epoch.
 
@@ -118,7 +123,7 @@ class FakeSupervisor:
 
     def _train(self, run: Run) -> None:
         lease = self.leases[run.id]
-        matrix = self.store.blobs.put([b'{"matrix": [[3, 1], [0, 4]]}'])
+        matrix = self.store.blobs.put([_confusion(run.epoch)])
         blob = self.store.blobs.put([f"weights of {run.id} at {run.step}".encode()])
         with self.store.write(lease) as write:
             for record in self.store.controls.pending([run.id]):

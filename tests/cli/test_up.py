@@ -126,6 +126,20 @@ def test_a_port_that_is_taken_is_told(up: Up, tmp_path: Path) -> None:
     assert "--port" in other.stderr
 
 
+@pytest.mark.covers("up --folder")
+def test_images_of_a_named_folder_may_be_looked_at(up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    for name in ("shared", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "it.png").touch()
+    _, url = up("--no-agent", "--folder", str(tmp_path / "shared"))
+    listed = httpx.get(f"{url}/api/v1/folders", params={"path": str(tmp_path / "shared")})
+    assert listed.json()["files"] == ["it.png"]
+    refused = httpx.get(f"{url}/api/v1/folders", params={"path": str(tmp_path / "other")})
+    assert refused.status_code == 422
+    assert "allow it with: modelyard up --folder" in refused.json()["detail"]
+
+
 def test_the_server_does_not_import_torch() -> None:
     code = "import sys, modelyard.server.serve; print(sorted({'torch', 'transformers', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

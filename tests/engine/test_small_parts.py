@@ -60,7 +60,7 @@ def test_what_could_not_be_written_is_kept_in_order() -> None:
     recorder.put_back(said)
     again = recorder.take()
     assert [point.step for point in again.points] == [1, 2]
-    assert again.artifacts == {"matrix": (2, b"[2]")}
+    assert again.artifacts == {("matrix", 1): b"[1]", ("matrix", 2): b"[2]"}
     assert recorder.take().points == []
 
 

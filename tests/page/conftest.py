@@ -63,6 +63,12 @@ class Server:
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[3]
 
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        assert self._process is not None
+        return self._process.pid
+
     def end(self, number: int = signal.SIGINT) -> None:
         if self._process is not None:
             os.kill(self._process.pid, number)

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from modelyard.domain.control import Save
 from modelyard.domain.device import Device, Reading
 from modelyard.domain.run import Experiment
 from modelyard.store import Store
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-TABS = ("charts", "config", "logs", "devices", "events")
+TABS = ("charts", "overview", "config", "classes", "logs", "checkpoints", "devices", "events")
 PAGES = [
     "/",
     "/experiments/rates",
@@ -21,6 +22,9 @@ PAGES = [
     "/devices",
     "/storage",
     "/activity",
+    "/testing",
+    "/settings",
+    "/shortcuts",
 ]
 
 
@@ -41,9 +45,11 @@ def full(make: Callable[..., Experiment], engine: Any, store: Store) -> None:
     with store.devices.record() as record:
         cpu = Device(name="cpu", platform="cpu", model="a processor", unavailable={})
         figures = {"utilisation": 0.5, "memory_used": 2e9, "memory_total": 8e9}
-        for _ in range(3):
+        for _ in range(2):
             engine.poll()
             record.add([cpu], {"cpu": Reading(figures=figures, unavailable={"power": "not counted"})})
+    store.runs.request(store.runs.get("rates-1").id, Save(), actor="ann")
+    engine.poll()
     make("later")
 
 

@@ -219,7 +219,7 @@ def test_a_run_and_its_tabs(page: Page, make: Make, engine: Any) -> None:
     engine.poll()
     expect(page.get_by_role("log")).to_contain_text("epoch 3 done")
     page.get_by_role("searchbox", name="Search the log").fill("epoch 1")
-    expect(page.get_by_text("1 lines")).to_be_visible()
+    expect(page.get_by_text("1 matches")).to_be_visible()
     page.get_by_role("tab", name="checkpoints").click()
     expect(page.get_by_text("No checkpoint yet.")).to_be_visible()
     engine.poll()

@@ -16,6 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text
 
+from modelyard.domain.checkpoint import BlobRef
 from modelyard.domain.errors import SchemaVersionError, StoreError, UserError
 from modelyard.store import database as database_module
 from modelyard.store import migrations, open_store, schema
@@ -90,6 +91,16 @@ def test_a_failed_migration_leaves_an_empty_database(home, monkeypatch):
     open_store(home).close()
 
 
+FIRST_ARTIFACTS = """
+CREATE TABLE artifacts (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, run_key INTEGER NOT NULL, name TEXT NOT NULL,
+    digest TEXT NOT NULL, size BIGINT NOT NULL, step BIGINT NOT NULL, created_at BIGINT NOT NULL,
+    CONSTRAINT fk_artifacts_run_key FOREIGN KEY(run_key) REFERENCES runs ("key") ON DELETE CASCADE,
+    CONSTRAINT uq_artifacts_run_key_name UNIQUE (run_key, name)
+)
+"""
+
+
 def test_a_home_of_the_first_schema_keeps_what_it_has(home, sweep):
     with open_store(home) as store:
         sweep(store)
@@ -108,12 +119,18 @@ def test_a_home_of_the_first_schema_keeps_what_it_has(home, sweep):
             added = ["notice", "structure", "execution", "stack_size", "stack_gain"]
             added += ["trial", "until_epoch", "forked", "scored"]
             added += ["past", "follows", "fork_step", "shared_steps", "shared_with", "total_epochs"]
+            connection.execute(text("DROP TABLE artifacts"))
+            connection.execute(text(FIRST_ARTIFACTS))
+            key = connection.execute(text("SELECT key FROM runs")).scalar()
+            row = f"(1, {key}, 'val/confusion_matrix', 'sha256:00', 2, 30, 0)"
+            connection.execute(text(f"INSERT INTO artifacts VALUES {row}"))
             for column in added:
                 connection.execute(text(f"ALTER TABLE runs DROP COLUMN {column}"))
             connection.execute(text("ALTER TABLE workers DROP COLUMN agent_id"))
             connection.execute(text(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '0001'"))
     with open_store(home) as store:
         assert store.runs.get(run.id) == replace(run, structure="", past="")
+        assert store.artifacts.list(run.id) == {"val/confusion_matrix": (BlobRef(digest="sha256:00", size=2), 30)}
 
 
 def test_a_killed_migration_is_done_again(home):

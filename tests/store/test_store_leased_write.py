@@ -201,18 +201,34 @@ def test_recording_a_checkpoint_releases_its_pins_and_a_clone_releases_none(stor
     assert pins(store) == 1, "the clone did not put that blob"
 
 
-def test_the_newest_artifact_of_a_name_is_kept(store, claim):
+def test_an_artifact_is_kept_for_each_of_its_newest_steps(store, claim, monkeypatch):
+    monkeypatch.setattr("modelyard.store.artifacts.KEPT_STEPS", 3)
     run, lease = claim(store)
-    for step, content in enumerate((b"old", b"new", b"new")):
-        blob = store.blobs.put([content])
+    blobs = []
+    for step, content in enumerate((b"oldest", b"old", b"new", b"new")):
+        blobs.append(store.blobs.put([content]))
         with store.write(lease) as write:
-            write.artifact("plot", blob, step=step)
-    assert store.artifacts.list(run.id) == {"plot": (blob, 2)}
-    assert store.artifacts.get(run.id, "plot") == (blob, 2)
-    assert referenced(store) == {blob.digest}
+            write.artifact("plot", blobs[-1], step=step)
+    _, *kept = blobs
+    assert store.artifacts.history(run.id) == {"plot": list(zip(kept, (1, 2, 3), strict=True))}
+    assert store.artifacts.list(run.id) == {"plot": (kept[-1], 3)}
+    assert store.artifacts.get(run.id, "plot") == (kept[-1], 3)
+    assert store.artifacts.get(run.id, "plot", step=1) == (kept[0], 1)
+    with pytest.raises(NotFoundError, match="of step 0; it has steps 1, 2, 3"):
+        store.artifacts.get(run.id, "plot", step=0)
+    assert referenced(store) == {blob.digest for blob in kept}
     assert pins(store) == 0
     with pytest.raises(NotFoundError, match="did you mean 'plot'"):
         store.artifacts.get(run.id, "plots")
+
+
+def test_what_a_lost_attempt_left_of_later_steps_goes(store, claim):
+    run, lease = claim(store)
+    for step in (10, 20, 30, 20):
+        blob = store.blobs.put([f"as of {step}".encode()])
+        with store.write(lease) as write:
+            write.artifact("plot", blob, step=step)
+    assert [step for _, step in store.artifacts.history(run.id)["plot"]] == [10, 20]
 
 
 def test_blobs_are_stored_before_a_write_not_inside(store, claim):

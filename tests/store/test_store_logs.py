@@ -54,3 +54,32 @@ def test_a_rolled_back_line_is_gone(store, claim):
 def test_an_unknown_run_is_not_found(store):
     with pytest.raises(NotFoundError):
         store.logs.read("nobody")
+
+
+def test_lines_with_a_text_are_found_whatever_the_case(store, claim):
+    run, lease = claim(store)
+    with store.write(lease) as write:
+        write.lines(["Loss 0.5", "nothing", "the LOSS is 100%", "100 of it", "a_b", "axb"])
+    assert store.logs.find(run.id, "loss") == [1, 3]
+    assert store.logs.find(run.id, "loss", after=1) == [3]
+    assert store.logs.find(run.id, "0", limit=1) == [1]
+    assert store.logs.find(run.id, "100%") == [3]
+    assert store.logs.find(run.id, "a_b") == [5]
+    with pytest.raises(NotFoundError):
+        store.logs.find("nobody", "loss")
+
+
+def test_warnings_and_errors_are_told_from_the_rest(store, claim):
+    run, lease = claim(store)
+    trouble = [
+        "WARNING torch: slow",
+        "ERROR modelyard: broken",
+        "UserWarning: is deprecated",
+        "Traceback (most recent call last):",
+        "torch.cuda.OutOfMemoryError: no room",
+        "2026-01-01 [CRITICAL] gone",
+    ]
+    with store.write(lease) as write:
+        write.lines(["epoch 1/3 val_error=0.5", *trouble, "TERROR", "no errors, no warnings", "MY_WARNING"])
+    assert [line.text for line in store.logs.read(run.id, trouble=True)] == trouble
+    assert [line.number for line in store.logs.read(run.id, after=3, limit=2, trouble=True)] == [4, 5]

@@ -9,8 +9,10 @@ import { BoardPage, type BoardView } from "./features/board/BoardPage";
 import { DevicesPage, isSpan, type Span } from "./features/devices/DevicesPage";
 import { ExperimentsPage } from "./features/experiments/ExperimentsPage";
 import { QueuePage } from "./features/queue/QueuePage";
-import { isTab, RunPage, type RunTab } from "./features/run/RunPage";
+import { RunPage } from "./features/run/RunPage";
+import { runView } from "./features/run/view";
 import { StoragePage } from "./features/storage/StoragePage";
+import { TestingPage, testingView } from "./features/testing/TestingPage";
 
 const root = createRootRoute({
   component: Shell,
@@ -39,7 +41,7 @@ const run = createRoute({
   getParentRoute: () => root,
   path: "/runs/$run",
   component: RunPage,
-  validateSearch: (found: Record<string, unknown>): RunTab => (isTab(found["tab"]) ? { tab: found["tab"] } : {}),
+  validateSearch: runView,
 });
 
 const settings = createRoute({
@@ -80,8 +82,15 @@ const activity = createRoute({
   }),
 });
 
+const testing = createRoute({
+  getParentRoute: () => root,
+  path: "/testing",
+  component: TestingPage,
+  validateSearch: testingView,
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([experiments, board, run, queue, devices, storage, activity, settings, shortcuts]),
+  routeTree: root.addChildren([experiments, board, run, testing, queue, devices, storage, activity, settings, shortcuts]),
 });
 
 declare module "@tanstack/react-router" {

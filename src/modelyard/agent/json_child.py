@@ -86,9 +86,13 @@ class JsonChild:
         how = f"by {signal.Signals(-code).name}" if code < 0 else lines[-1] if lines else f"with exit code {code}"
         return missing_module_error(text) or ModelyardError(f"{self._module} ended unexpectedly: {how}")
 
+    def kill(self) -> None:
+        """Have it end at once; another thread may be waiting for its answer."""
+        self._process.kill()
+
     def close(self) -> None:
         """End it at once."""
-        self._process.kill()
+        self.kill()
         self._process.wait()
         self.end_requests()
         self._reader.join()

@@ -17,8 +17,8 @@ class Artifact:
     content: Any
 
 
-def read_artifact(store: Store, run_id: str, name: str) -> Artifact:
-    """Return the newest artifact of this name. Raises ``NotFoundError`` with the nearest name."""
-    blob, step = store.artifacts.get(run_id, name)
+def read_artifact(store: Store, run_id: str, name: str, *, step: int | None = None) -> Artifact:
+    """Return the artifact of this name, the newest unless a step is named. Raises ``NotFoundError``."""
+    blob, found = store.artifacts.get(run_id, name, step=step)
     with store.blobs.open(blob.digest) as file:
-        return Artifact(name, step, json.load(file))
+        return Artifact(name, found, json.load(file))

@@ -41,7 +41,7 @@ def export_checkpoint(store: Store, checkpoint: Checkpoint, folder: Path) -> lis
     temporary.mkdir()
     try:
         for name, blob in checkpoint.files.items():
-            _verify(store, checkpoint, name, blob.digest)
+            verify_file(store, checkpoint, name, blob.digest)
             with store.blobs.open(blob.digest) as source, (temporary / Path(name).name).open("wb") as target:
                 shutil.copyfileobj(source, target, length=1 << 20)
         temporary.rename(folder)
@@ -51,7 +51,8 @@ def export_checkpoint(store: Store, checkpoint: Checkpoint, folder: Path) -> lis
     return [folder / Path(name).name for name in checkpoint.files]
 
 
-def _verify(store: Store, checkpoint: Checkpoint, name: str, digest: str) -> None:
+def verify_file(store: Store, checkpoint: Checkpoint, name: str, digest: str) -> None:
+    """Compare a file of a checkpoint with its digest. Raises ``CorruptBlobError`` that says what to do."""
     try:
         store.blobs.verify(digest)
     except CorruptBlobError as error:

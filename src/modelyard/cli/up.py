@@ -38,6 +38,12 @@ def up(
         Path | None, typer.Option("--tls-key", help="Private key (PEM) of the certificate.", show_default=False)
     ] = None,
     agent: Annotated[bool, typer.Option("--agent/--no-agent", help="Train what is queued.")] = True,
+    folder: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--folder", help="A folder besides your own whose images models may be tried on; may be repeated."
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -58,4 +64,5 @@ def up(
             webbrowser.open(address.url)
 
     with open_home(ctx) as store:
-        serve(store, Options(port=port, host=host, auth=auth, tls=tls, agent=agent), ready=ready)
+        options = Options(port=port, host=host, auth=auth, tls=tls, agent=agent, folders=folder or ())
+        serve(store, options, ready=ready)

@@ -19,8 +19,8 @@ class Said:
 
     points: list[Point] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    artifacts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    """Name to step and bytes; the newest of a name counts."""
+    artifacts: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    """By name and step."""
     validations: dict[int, Validation] = field(default_factory=dict)
     """By epoch; the newest of an epoch counts."""
 
@@ -46,8 +46,8 @@ class Recorder:
         self._said.lines.append(text)
 
     def artifact(self, name: str, step: int, value: Any) -> None:
-        """Add a JSON artifact; it replaces an older one of the same name."""
-        self._said.artifacts[name] = (step, canonical_json(value).encode())
+        """Add a JSON artifact; it replaces an older one of the same name and step."""
+        self._said.artifacts[name, step] = canonical_json(value).encode()
 
     def validation(self, epoch: int, step: int, metrics: Mapping[str, float], scores: bytes) -> None:
         """Add what a validation measured, and the packed scores of its samples."""

@@ -287,13 +287,13 @@ class Session:
         op: ControlRecord | None = None,
     ) -> Iterator[Callable[[LeasedWrite], None]]:
         """Yield what writes everything that was said; it is taken back if the transaction, inside, fails."""
-        said, blobs = self.recorder.take(), dict[str, tuple[BlobRef, int]]()
+        said, blobs = self.recorder.take(), dict[tuple[str, int], BlobRef]()
         execution, progress = self._next_execution, self.learner.progress
 
         def put_down(write: LeasedWrite) -> None:
             write.points(said.points)
             write.lines(said.lines)
-            for name, (blob, step) in blobs.items():
+            for (name, step), blob in blobs.items():
                 write.artifact(name, blob, step=step)
             write.validations(list(said.validations.values()))
             write.progress(
@@ -315,13 +315,13 @@ class Session:
                 write.transition(to, reason)
 
         try:
-            for name, (step, data) in said.artifacts.items():
-                blobs[name] = (self._store.blobs.put([data]), step)
+            for key, data in said.artifacts.items():
+                blobs[key] = self._store.blobs.put([data])
             yield put_down
         except BaseException:
             self.recorder.put_back(said)
             with suppress(StoreError):
-                self._store.blobs.unpin([blob for blob, _ in blobs.values()])
+                self._store.blobs.unpin(list(blobs.values()))
             raise
         self._execution = execution
         if to is not None:

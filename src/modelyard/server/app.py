@@ -34,11 +34,13 @@ def create_app(context: Context, *, actor: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         following = asyncio.create_task(context.live.run())
+        models = context.models
         try:
             yield
         finally:
             context.live.close()
             await following
+            await asyncio.to_thread(models.close)
 
     app = _application(lifespan)
     app.mount("/assets", Assets(directory=FOLDER / "assets", check_dir=False))

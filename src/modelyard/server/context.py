@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
 from secrets import token_hex
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from modelyard.agent.model_worker import ModelWorker
+from modelyard.server.folders import Folders
 from modelyard.server.live import LiveFeed
 from modelyard.store import Store
 
@@ -25,6 +29,13 @@ class Context:
     instance: str = field(default_factory=lambda: token_hex(8))
     """Another one after each start: a page that sees it change knows that the server was restarted."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    folders: Folders = field(default_factory=lambda: Folders([Path.home()]))
+    """Whose images models may be tried on."""
+
+    @cached_property
+    def models(self) -> ModelWorker:
+        """The process that predicts; it starts when it is first asked."""
+        return ModelWorker(self.store)
 
 
 def _context(request: Request) -> Context:

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from modelyard.server.agent import AgentKeeper
 from modelyard.server.alerting import AlertKeeper
 from modelyard.server.app import create_app
 from modelyard.server.context import Context
+from modelyard.server.folders import Folders
 from modelyard.server.guard import Guard
 from modelyard.server.listening import LOOPBACK, listen, name_of
 from modelyard.server.live import LiveFeed
@@ -60,6 +61,8 @@ class Options:
     tls: Tls | None = None
     agent: bool = True
     """Whether to train what is queued."""
+    folders: Sequence[Path] = ()
+    """Folders besides the user's own whose images models may be tried on."""
 
 
 def serve(store: Store, options: Options, *, ready: Callable[[Address], None]) -> None:
@@ -76,7 +79,13 @@ def serve(store: Store, options: Options, *, ready: Callable[[Address], None]) -
             raise ConflictError("nobody could log in; make a user first: modelyard users add NAME --role admin")
         keeper = AgentKeeper(store)
         live = LiveFeed(store)
-        context = Context(store=store, live=live, trouble=lambda: keeper.trouble, demands_login=demands_login)
+        context = Context(
+            store=store,
+            live=live,
+            trouble=lambda: keeper.trouble,
+            folders=Folders([Path.home(), *options.folders]),
+            demands_login=demands_login,
+        )
         app = Guard(create_app(context, actor=actor()), demands_login=demands_login)
         config = _config(app, options.tls)
         scheme = "http" if options.tls is None else "https"

@@ -1,6 +1,9 @@
-"""Named files of a run, such as a confusion matrix; the newest of each name is kept."""
+"""Named files of a run, such as a confusion matrix; the newest ones of each name are kept."""
 
-from sqlalchemy import Connection, delete, insert, select
+from collections.abc import Sequence
+from itertools import groupby
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from modelyard.domain.checkpoint import BlobRef
 from modelyard.domain.errors import NotFoundError
@@ -11,6 +14,8 @@ from modelyard.store.run_rows import key_of
 from modelyard.store.schema import artifacts
 
 OWNER_KIND = "artifact"
+KEPT_STEPS = 200
+"""Of how many steps one name is kept; the oldest goes first."""
 
 
 class Artifacts:
@@ -20,26 +25,38 @@ class Artifacts:
         self._database = database
 
     def list(self, run_id: str) -> dict[str, tuple[BlobRef, int]]:
-        """Return each artifact's blob and step by name, in order of names. Raises ``NotFoundError``."""
+        """Return each artifact's newest blob and step by name, in order of names. Raises ``NotFoundError``."""
+        return {name: found[-1] for name, found in self.history(run_id).items()}
+
+    def history(self, run_id: str) -> dict[str, Sequence[tuple[BlobRef, int]]]:
+        """Return the blobs and steps of each artifact, oldest first, by name. Raises ``NotFoundError``."""
         with self._database.read() as connection:
             key = key_of(connection, run_id)
-            query = select(artifacts).where(artifacts.c.run_key == key).order_by(artifacts.c.name)
+            query = select(artifacts).where(artifacts.c.run_key == key).order_by(artifacts.c.name, artifacts.c.step)
             rows = connection.execute(query).all()
-        return {row.name: (BlobRef(digest=row.digest, size=row.size), row.step) for row in rows}
+        by_name = groupby(rows, lambda row: row.name)
+        return {name: [(BlobRef(digest=row.digest, size=row.size), row.step) for row in same] for name, same in by_name}
 
-    def get(self, run_id: str, name: str) -> tuple[BlobRef, int]:
-        """Return an artifact's blob and step. Raises ``NotFoundError``."""
-        found = self.list(run_id)
+    def get(self, run_id: str, name: str, *, step: int | None = None) -> tuple[BlobRef, int]:
+        """Return an artifact's blob and step, the newest unless a step is named. Raises ``NotFoundError``."""
+        found = self.history(run_id)
         if name not in found:
             raise NotFoundError(f"run {run_id} has no artifact {name!r}{did_you_mean(name, found)}")
-        return found[name]
+        fitting = [one for one in found[name] if step in (None, one[1])]
+        if not fitting:
+            steps = ", ".join(str(known) for _, known in found[name])
+            raise NotFoundError(f"run {run_id} has no artifact {name!r} of step {step}; it has steps {steps}")
+        return fitting[-1]
 
 
 def put(connection: Connection, run_key: int, name: str, blob: BlobRef, *, step: int) -> None:
-    """Record an artifact in place of the one of the same name, inside a write transaction."""
+    """Record an artifact inside a write transaction.
+
+    What an attempt that was lost recorded at this step or a later one is void: it goes.
+    """
     same = (artifacts.c.run_key == run_key) & (artifacts.c.name == name)
-    old = connection.execute(delete(artifacts).where(same).returning(artifacts.c.key)).scalars().all()
-    blob_refs.drop(connection, OWNER_KIND, old)
+    kept = select(artifacts.c.key).where(same, artifacts.c.step < step).order_by(artifacts.c.step.desc())
+    _drop(connection, same & artifacts.c.key.not_in(kept.limit(KEPT_STEPS - 1)))
     row = {
         "run_key": run_key,
         "name": name,
@@ -56,5 +73,11 @@ def put(connection: Connection, run_key: int, name: str, blob: BlobRef, *, step:
 def copy(connection: Connection, source: int, target: int, *, step: int) -> None:
     """Record all artifacts of one run up to ``step`` for another, which has none."""
     done = (artifacts.c.run_key == source) & (artifacts.c.step <= step)
-    for row in connection.execute(select(artifacts).where(done)).all():
+    for row in connection.execute(select(artifacts).where(done).order_by(artifacts.c.step)).all():
         put(connection, target, row.name, BlobRef(digest=row.digest, size=row.size), step=row.step)
+
+
+def _drop(connection: Connection, condition: ColumnElement[bool]) -> None:
+    old = connection.execute(delete(artifacts).where(condition).returning(artifacts.c.key)).scalars().all()
+    if old:
+        blob_refs.drop(connection, OWNER_KIND, old)

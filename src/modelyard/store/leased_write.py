@@ -161,7 +161,7 @@ class LeasedWrite:
         return stored
 
     def artifact(self, name: str, blob: BlobRef, *, step: int) -> None:
-        """Record a named file of the run; it takes the place of the one before."""
+        """Record a named file of the run, as of a step."""
         artifacts.put(self._connection, self._run.key, name, blob, step=step)
 
     def _is_progress(self, step: int) -> bool:

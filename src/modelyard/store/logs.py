@@ -6,9 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select
 
-from modelyard.domain.errors import NotFoundError
 from modelyard.store.database import Database
-from modelyard.store.schema import log_lines, runs
+from modelyard.store.run_rows import key_of
+from modelyard.store.schema import log_lines
+
+_TROUBLE = r"(^|[^A-Za-z_])(CRITICAL|FATAL|ERROR|WARNING|WARN|Traceback|[A-Z][A-Za-z]*(Error|Exception|Warning):)"
+"""What a line of a warning or an error says, as ``engine.capture`` and Python's own tracebacks write them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,27 +42,45 @@ class Logs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def read(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[LogLine]:
-        """Return up to ``limit`` lines with ``number > after``, in order. Raises ``NotFoundError``."""
-        return self._select(run_id, log_lines.c.number > after, limit)
+    def read(self, run_id: str, *, after: int = 0, limit: int = 1000, trouble: bool = False) -> list[LogLine]:
+        """Return up to ``limit`` lines with ``number > after``, in order, or only warnings and errors of them.
+
+        Raises ``NotFoundError``.
+        """
+        beyond = log_lines.c.number > after
+        return self._select(run_id, beyond & _is_trouble() if trouble else beyond, limit)
 
     def tail(self, run_id: str, count: int) -> list[LogLine]:
         """Return the newest ``count`` lines, in order. Raises ``NotFoundError``."""
         return self._select(run_id, None, count)
 
+    def find(self, run_id: str, text: str, *, after: int = 0, limit: int = 1000) -> list[int]:
+        """Return the numbers of up to ``limit`` lines after ``after`` that have ``text``, whatever the case, in order.
+
+        Raises ``NotFoundError``.
+        """
+        lines = log_lines.c
+        with self._database.read() as connection:
+            same = (lines.run_key == key_of(connection, run_id)) & (lines.number > after)
+            has = lines.text.icontains(text, autoescape=True)
+            query = select(lines.number).where(same, has).order_by(lines.number).limit(limit)
+            return list(connection.execute(query).scalars())
+
     def _select(self, run_id: str, condition: ColumnElement[bool] | None, limit: int) -> list[LogLine]:
         """Return the first lines that meet ``condition``, or the last ones if there is none."""
         with self._database.read() as connection:
-            key = connection.execute(select(runs.c.key).where(runs.c.id == run_id)).scalar()
-            if key is None:
-                raise NotFoundError(f"there is no run with the id {run_id}")
             lines = log_lines.c
-            query = select(lines.number, lines.attempt, lines.time, lines.text).where(lines.run_key == key).limit(limit)
+            own = lines.run_key == key_of(connection, run_id)
+            query = select(lines.number, lines.attempt, lines.time, lines.text).where(own).limit(limit)
             if condition is None:
                 found = connection.execute(query.order_by(lines.number.desc())).all()[::-1]
             else:
                 found = connection.execute(query.where(condition).order_by(lines.number)).all()
         return [LogLine(number=row.number, attempt=row.attempt, time=row.time, text=row.text) for row in found]
+
+
+def _is_trouble() -> ColumnElement[bool]:
+    return log_lines.c.text.regexp_match(_TROUBLE)
 
 
 def _storable(line: str) -> str:

@@ -92,6 +92,12 @@ class Runs:
         with self._database.read() as connection:
             return {row.id: row.name for row in connection.execute(query)}
 
+    def descendants(self, run: Run) -> Sequence[Run]:
+        """Return the runs that were cloned from ``run``, and those that took over its first steps. One query."""
+        sharing = (runs.c.shared_with == run.name) & (experiments.c.id == run.experiment_id)
+        with self._database.read() as connection:
+            return fetch(connection, (runs.c.parent_id == run.id) | sharing)
+
     def priorities(self, run_ids: Collection[str]) -> dict[str, int]:
         """Return the present priority of each of these runs."""
         query = select(runs.c.id, runs.c.priority).where(runs.c.id.in_(run_ids))

@@ -242,7 +242,7 @@ artifacts = Table(
     Column("size", BigInteger, nullable=False),
     Column("step", BigInteger, nullable=False),
     Column("created_at", UtcTime, nullable=False),
-    UniqueConstraint("run_key", "name"),
+    UniqueConstraint("run_key", "name", "step"),
     sqlite_autoincrement=True,
 )
 

@@ -318,6 +318,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/folders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Folder
+         * @description List the images in a folder of the server's machine, and in those below it.
+         */
+        get: operations["predictions_folder"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operations": {
         parameters: {
             query?: never;
@@ -334,6 +354,46 @@ export interface paths {
          *     A run that cannot do it is told as ``refused``, and the others go on.
          */
         post: operations["steering_operate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/predictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Predict
+         * @description Say what models see in an image, which is the body of the request; it is kept nowhere.
+         */
+        post: operations["predictions_predict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/predictions/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Predict Files
+         * @description Say what models see in some images of a folder; one that cannot be read has an ``error``.
+         */
+        post: operations["predictions_predict_files"];
         delete?: never;
         options?: never;
         head?: never;
@@ -427,6 +487,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{ref}/artifacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Artifacts
+         * @description List the artifacts of a run, by name.
+         */
+        get: operations["artifacts_artifacts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{ref}/artifacts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Artifact
+         * @description Return an artifact.
+         */
+        get: operations["artifacts_artifact"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{ref}/bundle": {
         parameters: {
             query?: never;
@@ -467,6 +567,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{ref}/checkpoints/{which}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Archive
+         * @description Download a checkpoint's files, checked: ``last``, ``best``, a step, or an id.
+         */
+        get: operations["checkpoints_archive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{ref}/clone": {
         parameters: {
             query?: never;
@@ -481,6 +601,26 @@ export interface paths {
          * @description Queue a new run with a run's config, tuned values included, and edits on top.
          */
         post: operations["steering_clone_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{ref}/confusion/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Confusion
+         * @description Return an artifact that is a confusion matrix, and what it says of each class.
+         */
+        get: operations["artifacts_confusion"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -527,6 +667,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{ref}/lineage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Relatives
+         * @description Say where a run comes from, and what came of it.
+         */
+        get: operations["runs_relatives"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{ref}/logs": {
         parameters: {
             query?: never;
@@ -536,9 +696,29 @@ export interface paths {
         };
         /**
          * Logs
-         * @description Return lines of a run's log, in order.
+         * @description Return lines of a run's log, in order. They are numbered from 1 without gaps.
          */
         get: operations["runs_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{ref}/logs/matches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Log Matches
+         * @description Return the numbers of the lines of a run's log that have a text, whatever the case, in order.
+         */
+        get: operations["runs_log_matches"];
         put?: never;
         post?: never;
         delete?: never;
@@ -579,6 +759,28 @@ export interface paths {
          * @description List everything that was ever asked of a run, oldest first.
          */
         get: operations["steering_operations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{ref}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Samples
+         * @description List validation samples with what a checkpoint predicts for them, the worst errors first.
+         *
+         *     The first time, the whole validation data are predicted.
+         */
+        get: operations["predictions_samples"];
         put?: never;
         post?: never;
         delete?: never;
@@ -929,6 +1131,28 @@ export interface components {
             time: string;
         };
         /**
+         * ArtifactHistory
+         * @description Of which steps an artifact is kept.
+         */
+        ArtifactHistory: {
+            /** Name */
+            name: string;
+            /** Steps */
+            steps: number[];
+        };
+        /**
+         * ArtifactView
+         * @description An artifact as of one step.
+         */
+        ArtifactView: {
+            /** Content */
+            content: unknown;
+            /** Name */
+            name: string;
+            /** Step */
+            step: number;
+        };
+        /**
          * AttemptStarted
          * @description An engine process loaded a run and goes on from ``start_step``.
          */
@@ -1026,6 +1250,10 @@ export interface components {
             created_at: string;
             /** Epoch */
             epoch: number;
+            /** Files */
+            files: {
+                [key: string]: number;
+            };
             /** Id */
             id: string;
             /** Metrics */
@@ -1042,6 +1270,22 @@ export interface components {
             step: number;
             /** Tags */
             tags: components["schemas"]["CheckpointTag"][];
+        };
+        /**
+         * ClassFiguresView
+         * @description What a confusion matrix says of one class; null where it is not defined.
+         */
+        ClassFiguresView: {
+            /** F1 */
+            f1: number | null;
+            /** Name */
+            name: string;
+            /** Precision */
+            precision: number | null;
+            /** Recall */
+            recall: number | null;
+            /** Support */
+            support: number;
         };
         /**
          * CloneRequest
@@ -1091,6 +1335,20 @@ export interface components {
             old_logs: number;
             /** Temp Files */
             temp_files: number;
+        };
+        /**
+         * ConfusionView
+         * @description A confusion matrix.
+         */
+        ConfusionView: {
+            /** Artifact */
+            artifact: string;
+            /** Classes */
+            classes: components["schemas"]["ClassFiguresView"][];
+            /** Counts */
+            counts: number[][];
+            /** Step */
+            step: number;
         };
         /**
          * ControlAcknowledged
@@ -1477,6 +1735,40 @@ export interface components {
             message: string;
         };
         /**
+         * FileView
+         * @description What models say of one file.
+         */
+        FileView: {
+            /** File */
+            file: string;
+            /** Predictions */
+            predictions: components["schemas"]["PredictionView"][];
+            /** Restarted */
+            restarted: boolean;
+        };
+        /**
+         * FilesRequest
+         * @description Images of a folder that are to be predicted.
+         */
+        FilesRequest: {
+            /** Files */
+            files: string[];
+            /** Folder */
+            folder: string;
+            /** Models */
+            models: string[];
+        };
+        /**
+         * FolderView
+         * @description The images of a folder.
+         */
+        FolderView: {
+            /** Files */
+            files: string[];
+            /** Folder */
+            folder: string;
+        };
+        /**
          * FootprintView
          * @description What runs take together, in bytes.
          */
@@ -1539,6 +1831,19 @@ export interface components {
          * @enum {string}
          */
         Kept: "all" | "last" | "best" | "none";
+        /**
+         * LineageView
+         * @description A run's relatives; null for one that is not there, or no longer.
+         */
+        LineageView: {
+            /** Clones */
+            clones: components["schemas"]["Relative"][];
+            parent: components["schemas"]["Relative"] | null;
+            shared: components["schemas"]["Relative"] | null;
+            /** Sharing */
+            sharing: components["schemas"]["Relative"][];
+            start: components["schemas"]["StartView"] | null;
+        };
         /**
          * Lines
          * @description Some lines of a run's log, in order.
@@ -1757,6 +2062,42 @@ export interface components {
             values: (number | null)[];
         };
         /**
+         * PredictionView
+         * @description What one model says of one image.
+         */
+        PredictionView: {
+            /** Checkpoint Id */
+            checkpoint_id: string;
+            /** Error */
+            error?: string | null;
+            /** Input */
+            input?: string | null;
+            /** Label */
+            label: string | null;
+            /** Model */
+            model: string;
+            /** Probabilities */
+            probabilities: {
+                [key: string]: number;
+            };
+            /** Run */
+            run: string;
+            /** Saliency */
+            saliency?: string | null;
+            /** Step */
+            step: number;
+        };
+        /**
+         * PredictionsView
+         * @description What models say of one image.
+         */
+        PredictionsView: {
+            /** Predictions */
+            predictions: components["schemas"]["PredictionView"][];
+            /** Restarted */
+            restarted: boolean;
+        };
+        /**
          * Problem
          * @description What went wrong, for people and for machines.
          */
@@ -1875,6 +2216,21 @@ export interface components {
          * @enum {string}
          */
         ReasonCode: "created" | "cloned" | "claimed" | "finished" | "early_stopped" | "user_request" | "lease_lost" | "released" | "retries_exhausted" | "non_finite_loss" | "out_of_memory" | "bad_input" | "storage_full" | "rung" | "promoted" | "search" | "memory" | "imported" | "error";
+        /**
+         * Relative
+         * @description A run, as another one names it.
+         */
+        Relative: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+        };
         /**
          * Request
          * @description Something that is asked of runs.
@@ -2180,6 +2536,48 @@ export interface components {
             warm_start: string | null;
         };
         /**
+         * SampleView
+         * @description A sample of the validation data, and what a model says of it.
+         */
+        SampleView: {
+            /** Image */
+            image: string;
+            /** Loss */
+            loss: number;
+            /** Name */
+            name: string;
+            /** Predicted */
+            predicted: string;
+            /** Probability */
+            probability: number;
+            /** Target */
+            target: string;
+        };
+        /**
+         * SamplesView
+         * @description Samples, the worst first.
+         */
+        SamplesView: {
+            /** Checkpoint Id */
+            checkpoint_id: string;
+            /** Classes */
+            classes: string[];
+            /** Predicted */
+            predicted: number;
+            /** Restarted */
+            restarted: boolean;
+            /** Same Data */
+            same_data: boolean;
+            /** Samples */
+            samples: components["schemas"]["SampleView"][];
+            /** Size */
+            size: number;
+            /** Step */
+            step: number;
+            /** Total */
+            total: number;
+        };
+        /**
          * Save
          * @description Save a checkpoint at the next step boundary and go on; a clone with a warm start asks for it.
          */
@@ -2329,6 +2727,19 @@ export interface components {
              * Format: date-time
              */
             start: string;
+        };
+        /**
+         * StartView
+         * @description The checkpoint that a run began with.
+         */
+        StartView: {
+            /** Checkpoint Id */
+            checkpoint_id: string;
+            /** Epoch */
+            epoch: number;
+            run: components["schemas"]["Relative"] | null;
+            /** Step */
+            step: number;
         };
         /**
          * Stop
@@ -3197,6 +3608,37 @@ export interface operations {
             };
         };
     };
+    predictions_folder: {
+        parameters: {
+            query: {
+                path: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FolderView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     steering_operate: {
         parameters: {
             query?: {
@@ -3220,6 +3662,77 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OutcomeView"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    predictions_predict: {
+        parameters: {
+            query: {
+                /** @description RUN, RUN:last, RUN:best or RUN:STEP */
+                model: string[];
+                /** @description what errors call the image */
+                name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/*": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PredictionsView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    predictions_predict_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FilesRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileView"][];
                 };
             };
             /** @description What went wrong */
@@ -3394,6 +3907,72 @@ export interface operations {
             };
         };
     };
+    artifacts_artifacts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactHistory"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    artifacts_artifact: {
+        parameters: {
+            query?: {
+                /** @description as of this step; by default the newest */
+                step?: number | null;
+            };
+            header?: never;
+            path: {
+                ref: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     bundles_export_run: {
         parameters: {
             query?: {
@@ -3458,6 +4037,38 @@ export interface operations {
             };
         };
     };
+    checkpoints_archive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ref: string;
+                which: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     steering_clone_run: {
         parameters: {
             query?: never;
@@ -3480,6 +4091,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ClonedView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    artifacts_confusion: {
+        parameters: {
+            query?: {
+                /** @description as of this step; by default the newest */
+                step?: number | null;
+            };
+            header?: never;
+            path: {
+                ref: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfusionView"];
                 };
             };
             /** @description What went wrong */
@@ -3562,6 +4208,37 @@ export interface operations {
             };
         };
     };
+    runs_relatives: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LineageView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     runs_logs: {
         parameters: {
             query?: {
@@ -3570,6 +4247,8 @@ export interface operations {
                 limit?: number;
                 /** @description the newest so many instead */
                 tail?: number | null;
+                /** @description only warnings and errors */
+                trouble?: boolean;
             };
             header?: never;
             path: {
@@ -3586,6 +4265,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Lines"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runs_log_matches: {
+        parameters: {
+            query: {
+                text: string;
+                /** @description the cursor: what comes after it is returned */
+                after?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": number[];
                 };
             };
             /** @description What went wrong */
@@ -3648,6 +4363,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ControlRecord"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    predictions_samples: {
+        parameters: {
+            query?: {
+                /** @description last, best, a step or an id; by default best, or last */
+                checkpoint?: string | null;
+                /** @description only of this class, by its number */
+                target?: number | null;
+                /** @description only those taken for this class */
+                predicted?: number | null;
+                offset?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SamplesView"];
                 };
             };
             /** @description What went wrong */

@@ -18,6 +18,12 @@ export type Outcome = Schemas["OutcomeView"];
 export type Session = Schemas["SessionView"];
 export type AlertRule = Schemas["AlertRule"];
 export type Role = Schemas["Role"];
+export type Checkpoint = Schemas["CheckpointView"];
+export type Confusion = Schemas["ConfusionView"];
+export type Lineage = Schemas["LineageView"];
+export type Relative = Schemas["Relative"];
+export type Prediction = Schemas["PredictionView"];
+export type FilePredictions = Schemas["FileView"];
 export type Operation = Schemas["Request"]["op"];
 /** States in which an engine has the run. */
 export const ACTIVE: ReadonlySet<RunState> = new Set(["running", "pausing", "stopping"]);

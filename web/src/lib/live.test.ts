@@ -84,6 +84,24 @@ it("goes on after the last event when the browser gave the connection up", () =>
   expect(source().url).toBe("/api/v1/stream?after=5");
 });
 
+it("follows the lines of a log over the same connection, each line once", () => {
+  const told: number[] = [];
+  source().tell("hello", { instance: "x", last_seq: 3 });
+  const line = (number: number) => ({ number, text: `line ${number}` });
+  const end = live.follow("a", 2, (lines) => told.push(...lines.map((one) => one.number)));
+  expect(FakeSource.made[0]?.readyState).toBe(FakeSource.CLOSED);
+  expect(source().url).toBe("/api/v1/stream?after=3&lines=a%2C2");
+  source().tell("lines", { run_id: "a", lines: [line(3), line(4)], next: 4 });
+  source().tell("lines", { run_id: "a", lines: [line(4), line(5)], next: 5 });
+  source().tell("lines", { run_id: "b", lines: [line(9)], next: 9 });
+  expect(told).toEqual([3, 4, 5]);
+  source().onerror?.();
+  vi.advanceTimersByTime(1000);
+  expect(source().url).toBe("/api/v1/stream?after=3&lines=a%2C5");
+  end();
+  expect(source().url).toBe("/api/v1/stream?after=3");
+});
+
 it("reads anew what was read before the stream began, and everything from another server", () => {
   const anew = vi.spyOn(cache, "invalidateQueries");
   source().tell("hello", { instance: "x", last_seq: 3 });

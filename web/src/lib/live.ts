@@ -1,7 +1,7 @@
 /** Follows the server's stream and keeps what the page shows true: one connection for the whole page. */
 import type { QueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
-import type { EventView, Hello, Progress, Run, RunPage } from "./api";
+import type { EventView, Hello, Lines, LogLine, Progress, Run, RunPage } from "./api";
 import { type News, news } from "./news";
 import type { RunsWanted } from "./queries";
 import { Refresher } from "./refresh";
@@ -16,6 +16,14 @@ interface Status {
 
 type Listener = (event: EventView) => void;
 
+/** The log that is being followed: one at a time, since one is looked at. */
+interface Followed {
+  readonly runId: string;
+  /** The number of the last line that was told. */
+  last: number;
+  readonly told: (lines: readonly LogLine[]) => void;
+}
+
 /** Reconnects by itself, and goes on after the last event that it saw. */
 export class Live {
   private status: Status = { connection: "connecting", heard: Date.now() };
@@ -26,6 +34,7 @@ export class Live {
   private readonly moved = new Set<string>();
   private drawing: ReturnType<typeof setTimeout> | null = null;
   private source: EventSource | null = null;
+  private followed: Followed | null = null;
 
   private readonly refresher: Refresher;
 
@@ -37,19 +46,22 @@ export class Live {
   }
 
   start(): void {
-    const source = new EventSource(this.seq === null ? "/api/v1/stream" : `/api/v1/stream?after=${this.seq}`);
+    const source = new EventSource(this.address());
     this.source = source;
     source.onopen = () => this.set("live");
     source.onerror = () => {
       this.set("lost");
       // A browser gives up on some errors (a proxy's answer while the server restarts); we do not.
-      if (source.readyState !== EventSource.CLOSED) return;
+      // And by itself it would ask again for every line that came since it was opened.
+      if (source.readyState !== EventSource.CLOSED && this.followed === null) return;
+      source.close();
       setTimeout(() => this.restart(), RETRY_MILLISECONDS);
       void this.cache.invalidateQueries({ queryKey: ["session"] }); // perhaps the login is over
     };
     source.addEventListener("hello", (message) => this.greet(JSON.parse(message.data) as Hello));
     source.addEventListener("event", (message) => this.take(JSON.parse(message.data) as EventView));
     source.addEventListener("progress", (message) => this.move(JSON.parse(message.data) as Progress[]));
+    source.addEventListener("lines", (message) => this.append(JSON.parse(message.data) as Lines));
   }
 
   stop(): void {
@@ -63,12 +75,39 @@ export class Live {
     return () => this.listeners.delete(listener);
   }
 
+  /** Have each line of a run's log after number ``last`` told, once and in order; returns what ends that. */
+  follow(runId: string, last: number, told: Followed["told"]): () => void {
+    const one = { runId, last, told };
+    this.followed = one;
+    this.restart();
+    return () => {
+      if (this.followed !== one) return;
+      this.followed = null;
+      this.restart();
+    };
+  }
+
   readonly watch = (watcher: () => void): (() => void) => {
     this.watchers.add(watcher);
     return () => this.watchers.delete(watcher);
   };
 
   readonly read = (): Status => this.status;
+
+  private address(): string {
+    const asked = new URLSearchParams();
+    if (this.seq !== null) asked.set("after", String(this.seq));
+    if (this.followed !== null) asked.set("lines", `${this.followed.runId},${this.followed.last}`);
+    return asked.size === 0 ? "/api/v1/stream" : `/api/v1/stream?${asked}`;
+  }
+
+  private append({ run_id: runId, lines }: Lines): void {
+    const one = this.followed;
+    if (one?.runId !== runId) return;
+    const news = lines.filter((line) => line.number > one.last);
+    one.last = news.at(-1)?.number ?? one.last;
+    if (news.length > 0) one.told(news);
+  }
 
   private restart(): void {
     if (this.source === null) return;
@@ -102,7 +141,7 @@ export class Live {
     this.moved.clear();
     this.refresher.refresh({
       predicate: ({ queryKey: [kind, , runIds] }) =>
-        kind === "chart" && (runIds as readonly string[]).some((id) => moved.has(id)),
+        (kind === "chart" || kind === "artifacts") && (runIds as readonly string[]).some((id) => moved.has(id)),
     });
     this.refresher.refresh({
       predicate: ({ queryKey: [kind, wanted] }) => {
@@ -124,6 +163,7 @@ export class Live {
     if (CHANGES_LISTS.has(payload.type)) {
       this.refresher.refresh({ queryKey: ["runs"] });
       this.refresher.refresh({ queryKey: ["experiments"] });
+      this.refresher.refresh({ queryKey: ["lineage"] });
     }
     if (runId !== null) this.refresher.refresh({ queryKey: ["of-run", runId] });
     for (const listener of this.listeners) listener(event);

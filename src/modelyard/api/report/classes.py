@@ -15,13 +15,14 @@ _MOST_CLASSES = 1000
 def read_confusions(store: Store, run_id: str) -> tuple[Confusion, ...]:
     """Return the confusion matrices of a run, test before validation; one that cannot be read is left out."""
     names = [name for name in store.artifacts.list(run_id) if name.split("/")[-1] == _NAME]
-    found = [_read(store, run_id, name) for name in sorted(names)]
+    found = [read_confusion(store, run_id, name) for name in sorted(names)]
     return tuple(confusion for confusion in found if confusion is not None)
 
 
-def _read(store: Store, run_id: str, name: str) -> Confusion | None:
+def read_confusion(store: Store, run_id: str, name: str, *, step: int | None = None) -> Confusion | None:
+    """Return one confusion matrix, the newest unless a step is named; None if it is none, is gone or is damaged."""
     try:
-        artifact = read_artifact(store, run_id, name)
+        artifact = read_artifact(store, run_id, name, step=step)
     except (
         NotFoundError,
         CorruptBlobError,

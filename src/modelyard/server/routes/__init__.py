@@ -5,10 +5,14 @@ from fastapi import APIRouter
 from modelyard.server.routes import (
     activity,
     alerts,
+    artifacts,
     bundles,
+    checkpoints,
     devices,
     experiments,
+    lineage,
     operations,
+    predictions,
     queue,
     runs,
     session,
@@ -19,7 +23,7 @@ from modelyard.server.routes import (
 )
 
 api = APIRouter(prefix="/api/v1")
-for part in (system, session, users, experiments, runs, operations, stream, storage):
+for part in (system, session, users, experiments, runs, artifacts, checkpoints, lineage, operations, predictions):
     api.include_router(part.router)
-for part in (activity, devices, queue, bundles, alerts):
+for part in (stream, storage, activity, devices, queue, bundles, alerts):
     api.include_router(part.router)

@@ -25,6 +25,8 @@ from modelyard.server.views import (
 router = APIRouter(tags=["runs"])
 MOST_ROWS = 10_000
 MOST_RUNS_IN_A_CHART = 500
+_MADE = frozenset({"files", "metrics", "tags"})
+"""Fields of the view of a checkpoint that are not the record's own."""
 
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS)]
 After = Annotated[int, Query(ge=0, description="the cursor: what comes after it is returned")]
@@ -53,6 +55,8 @@ class CheckpointView(View):
     epoch: int
     size: int
     """Bytes."""
+    files: Mapping[str, int]
+    """Bytes by name."""
     metrics: Mapping[str, float | None]
     tags: list[CheckpointTag]
     resumable: bool
@@ -108,16 +112,31 @@ def events(here: Here, ref: str, after: After = 0, limit: Limit = 1000) -> list[
 def logs(
     here: Here,
     ref: str,
+    *,
     after: After = 0,
     limit: Limit = 1000,
     tail: Annotated[int | None, Query(ge=1, le=MOST_ROWS, description="the newest so many instead")] = None,
+    trouble: Annotated[bool, Query(description="only warnings and errors")] = False,
 ) -> Lines:
-    """Return lines of a run's log, in order."""
+    """Return lines of a run's log, in order. They are numbered from 1 without gaps."""
     run_id = here.store.runs.get(ref).id
-    found = (
-        here.store.logs.read(run_id, after=after, limit=limit) if tail is None else here.store.logs.tail(run_id, tail)
-    )
+    if tail is not None:
+        found = here.store.logs.tail(run_id, tail)
+    else:
+        found = here.store.logs.read(run_id, after=after, limit=limit, trouble=trouble)
     return Lines(run_id=run_id, lines=[LogLineView.of(one) for one in found], next=found[-1].number if found else after)
+
+
+@router.get("/runs/{ref}/logs/matches")
+def log_matches(
+    here: Here,
+    ref: str,
+    text: Annotated[str, Query(min_length=1, max_length=1000)],
+    after: After = 0,
+    limit: Limit = MOST_ROWS,
+) -> list[int]:
+    """Return the numbers of the lines of a run's log that have a text, whatever the case, in order."""
+    return here.store.logs.find(here.store.runs.get(ref).id, text, after=after, limit=limit)
 
 
 @router.get("/runs/{ref}/metrics")
@@ -132,7 +151,8 @@ def checkpoints(here: Here, ref: str) -> list[CheckpointView]:
     found = here.store.checkpoints.list(here.store.runs.get(ref).id)
     return [
         CheckpointView(
-            **{name: getattr(one, name) for name in CheckpointView.model_fields if name not in {"metrics", "tags"}},
+            **{name: getattr(one, name) for name in CheckpointView.model_fields if name not in _MADE},
+            files={name: blob.size for name, blob in one.files.items()},
             metrics={name: finite(value) for name, value in one.metrics.items()},
             tags=sorted(one.tags),
         )

@@ -1,38 +1,33 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
+import { FlaskConical } from "lucide-react";
 import { Tabs } from "radix-ui";
-import { useState } from "react";
+import { LOOK } from "@/components/ui/button";
 import { Failure } from "@/components/ui/message";
 import { State } from "@/components/ui/state";
-import { ACTIVE, ask, client, type RunDetail } from "@/lib/api";
-import { bytes, number } from "@/lib/format";
-import { checkpointsQuery, eventsQuery, runQuery } from "@/lib/queries";
-import { MetricChart } from "../board/Charts";
-import { metricsOf } from "../board/columns";
+import { ACTIVE, ask, client } from "@/lib/api";
+import { eventsQuery, runQuery } from "@/lib/queries";
 import { RunDevices } from "../devices/RunDevices";
 import { Actions } from "../steering/Actions";
 import { DeleteButton } from "../steering/DeleteButton";
+import { Checkpoints } from "./Checkpoints";
+import { Classes } from "./Classes";
 import { ConfigTree } from "./ConfigTree";
 import { describe } from "./describe";
 import { Logs } from "./Logs";
+import { Overview } from "./Overview";
+import { RunCharts } from "./RunCharts";
+import { Samples } from "./Samples";
+import { isTab, type RunView, TABS } from "./view";
 
 const route = getRouteApi("/runs/$run");
-const TABS = ["charts", "config", "logs", "checkpoints", "devices", "events"] as const;
-type Tab = (typeof TABS)[number];
-
-export interface RunTab {
-  readonly tab?: Tab;
-}
-
-export function isTab(text: unknown): text is Tab {
-  return TABS.some((tab) => tab === text);
-}
 
 /** Everything about one run. */
 export function RunPage() {
   const { run: ref } = route.useParams();
-  const { tab = "charts" } = route.useSearch();
+  const view = route.useSearch();
   const navigate = route.useNavigate();
+  const change = (next: RunView) => void navigate({ search: (old: RunView) => ({ ...old, ...next }), replace: true });
   const { data: run, error } = useQuery(runQuery(ref));
   if (error !== null) return <Failure error={error} />;
   if (run === undefined) return null;
@@ -44,8 +39,11 @@ export function RunPage() {
         <Link to="/experiments/$experiment" params={{ experiment: run.experiment_id }} className="text-accent hover:underline">
           {run.experiment}
         </Link>
-        <div className="ml-auto flex gap-2">
+        <div className="ml-auto flex flex-wrap gap-2">
           <Actions runs={[run]} />
+          <Link to="/testing" search={{ models: [run.id] }} className={LOOK}>
+            <FlaskConical size={14} aria-hidden /> Test
+          </Link>
           <DeleteButton
             what={`run ${run.name}`}
             target={run.id}
@@ -59,8 +57,8 @@ export function RunPage() {
       </div>
       <p className="text-dim">{run.notice || run.reason.message}</p>
       <Tabs.Root
-        value={tab}
-        onValueChange={(next) => isTab(next) && void navigate({ search: { tab: next }, replace: true })}
+        value={view.tab ?? "charts"}
+        onValueChange={(next) => isTab(next) && change({ tab: next })}
         className="flex min-h-0 flex-1 flex-col"
       >
         <Tabs.List aria-label="Run" className="mb-3 flex flex-wrap gap-1 border-b border-line">
@@ -75,16 +73,25 @@ export function RunPage() {
           ))}
         </Tabs.List>
         <Tabs.Content value="charts">
-          <Charts run={run} />
+          <RunCharts run={run} view={view} onChange={change} />
+        </Tabs.Content>
+        <Tabs.Content value="overview">
+          <Overview run={run} />
         </Tabs.Content>
         <Tabs.Content value="config">
           <ConfigTree config={run.config} />
+        </Tabs.Content>
+        <Tabs.Content value="classes">
+          <Classes run={run} view={view} onChange={change} />
+        </Tabs.Content>
+        <Tabs.Content value="samples">
+          <Samples run={run} view={view} onChange={change} />
         </Tabs.Content>
         <Tabs.Content value="logs" className="flex min-h-0 flex-1 flex-col">
           <Logs runId={run.id} />
         </Tabs.Content>
         <Tabs.Content value="checkpoints">
-          <Checkpoints runId={run.id} />
+          <Checkpoints run={run} />
         </Tabs.Content>
         <Tabs.Content value="devices">
           <RunDevices run={run} />
@@ -94,63 +101,6 @@ export function RunPage() {
         </Tabs.Content>
       </Tabs.Root>
     </div>
-  );
-}
-
-function Charts({ run }: { readonly run: RunDetail }) {
-  const [, setHighlighted] = useState<string | null>(null);
-  const metrics = metricsOf([run]);
-  if (metrics.length === 0) return <p className="text-dim">Nothing was measured yet.</p>;
-  return (
-    <div className="grid grid-cols-[repeat(auto-fill,minmax(min(100%,26rem),1fr))] gap-3">
-      {metrics.map((metric) => (
-        <MetricChart
-          key={metric}
-          metric={metric}
-          runs={[run]}
-          smoothing={0}
-          logarithmic={false}
-          highlighted={null}
-          onHighlight={setHighlighted}
-        />
-      ))}
-    </div>
-  );
-}
-
-function Checkpoints({ runId }: { readonly runId: string }) {
-  const { data, error } = useQuery(checkpointsQuery(runId));
-  if (error !== null) return <Failure error={error} />;
-  if (data?.length === 0) return <p className="text-dim">No checkpoint yet.</p>;
-  return (
-    <table className="w-full border border-line bg-panel text-left">
-      <thead className="text-dim">
-        <tr className="border-b border-line">
-          {["Checkpoint", "Step", "Epoch", "Size", "Tags", "Metrics", "Saved"].map((title) => (
-            <th key={title} className="px-3 py-1.5 font-medium">
-              {title}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {data?.map((one) => (
-          <tr key={one.id} className="border-b border-line last:border-0">
-            <td className="px-3 py-1.5 font-mono text-xs">{one.id}</td>
-            <td className="tabular px-3 py-1.5">{number(one.step)}</td>
-            <td className="tabular px-3 py-1.5">{one.epoch}</td>
-            <td className="tabular px-3 py-1.5">{bytes(one.size)}</td>
-            <td className="px-3 py-1.5">{[...one.tags, ...(one.corrupt ? ["corrupt"] : [])].join(", ")}</td>
-            <td className="tabular px-3 py-1.5">
-              {Object.entries(one.metrics)
-                .map(([name, found]) => `${name} ${number(found)}`)
-                .join(", ")}
-            </td>
-            <td className="px-3 py-1.5 whitespace-nowrap text-dim">{new Date(one.created_at).toLocaleString()}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
   );
 }
 

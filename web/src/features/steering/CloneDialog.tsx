@@ -21,33 +21,55 @@ export function CloneButton({ runs }: { readonly runs: readonly Run[] }) {
       <Button disabled={run === undefined} title="Choose one run" onClick={() => setOpen(true)}>
         <Copy size={14} aria-hidden /> Clone
       </Button>
-      {run !== undefined && (
-        <Window
-          title={`Clone ${run.name}`}
-          about="A new run with this config and your changes; it is checked before it is queued."
-          open={open}
-          onOpen={setOpen}
-        >
-          <Loaded id={run.id} />
-        </Window>
-      )}
+      {run !== undefined && <CloneWindow run={run} open={open} onOpen={setOpen} />}
     </>
   );
 }
 
-function Loaded({ id }: { readonly id: string }) {
-  const { data, error } = useQuery(runQuery(id));
-  if (error !== null) return <Failure error={error} />;
-  return data === undefined ? null : <CloneForm run={data} />;
+/** A checkpoint to start from. */
+interface Start {
+  readonly id: string;
+  readonly words: string;
+  readonly resumable: boolean;
 }
 
-function CloneForm({ run }: { readonly run: RunDetail }) {
+interface WindowOptions {
+  readonly run: Run;
+  readonly from?: Start;
+  readonly open: boolean;
+  readonly onOpen: (open: boolean) => void;
+}
+
+export function CloneWindow({ run, from, open, onOpen }: WindowOptions) {
+  return (
+    <Window
+      title={`Clone ${run.name}`}
+      about="A new run with this config and your changes; it is checked before it is queued."
+      open={open}
+      onOpen={onOpen}
+    >
+      <Loaded id={run.id} from={from} />
+    </Window>
+  );
+}
+
+interface FormOptions {
+  readonly from: Start | undefined;
+}
+
+function Loaded({ id, from }: FormOptions & { readonly id: string }) {
+  const { data, error } = useQuery(runQuery(id));
+  if (error !== null) return <Failure error={error} />;
+  return data === undefined ? null : <CloneForm run={data} from={from} />;
+}
+
+function CloneForm({ run, from }: FormOptions & { readonly run: RunDetail }) {
   const navigate = useNavigate();
   const fields = useMemo(() => flatten(run.config), [run.config]);
   const [sought, setSought] = useState("");
   const [texts, setTexts] = useState<ReadonlyMap<string, string>>(new Map());
-  const [warmStart, setWarmStart] = useState("");
-  const [inherit, setInherit] = useState(false);
+  const [warmStart, setWarmStart] = useState(from?.id ?? "");
+  const [inherit, setInherit] = useState(from?.resumable ?? false);
   const [error, setError] = useState<Error | null>(null);
   const [busy, setBusy] = useState(false);
   const edits = changes(fields, texts);
@@ -90,6 +112,7 @@ function CloneForm({ run }: { readonly run: RunDetail }) {
       <Field label="Weights">
         <select value={warmStart} onChange={(event) => setWarmStart(event.target.value)} className={INPUT}>
           <option value="">new ones</option>
+          {from !== undefined && <option value={from.id}>{from.words}</option>}
           <option value="last">those of the parent as of now</option>
           <option value="best">the parent's best</option>
         </select>
