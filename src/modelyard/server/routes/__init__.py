@@ -4,10 +4,12 @@ from fastapi import APIRouter
 
 from modelyard.server.routes import (
     alerts,
+    board,
     bundles,
     experiments,
     operations,
     runs,
+    saved_views,
     session,
     storage,
     stream,
@@ -16,5 +18,5 @@ from modelyard.server.routes import (
 )
 
 api = APIRouter(prefix="/api/v1")
-for part in (system, session, users, experiments, runs, operations, stream, storage, bundles, alerts):
+for part in (system, session, users, experiments, board, saved_views, runs, operations, stream, storage, bundles, alerts):
     api.include_router(part.router)
