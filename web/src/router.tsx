@@ -2,7 +2,8 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { Shell } from "./app/Shell";
 import { Empty } from "./components/ui/message";
-import { BoardPage, type BoardView } from "./features/board/BoardPage";
+import { BoardPage } from "./features/board/BoardPage";
+import { parseView } from "./features/board/view";
 import { ExperimentsPage } from "./features/experiments/ExperimentsPage";
 import { isTab, RunPage, type RunTab } from "./features/run/RunPage";
 
@@ -21,12 +22,7 @@ const board = createRoute({
   getParentRoute: () => root,
   path: "/experiments/$experiment",
   component: BoardPage,
-  validateSearch: (found: Record<string, unknown>): BoardView => ({
-    ...(typeof found["sort"] === "string" && { sort: found["sort"] }),
-    ...(typeof found["filter"] === "string" && { filter: found["filter"] }),
-    ...(typeof found["smoothing"] === "number" && { smoothing: Math.min(0.99, Math.max(0, found["smoothing"])) }),
-    ...(found["log"] === true && { log: true }),
-  }),
+  validateSearch: parseView,
 });
 
 const run = createRoute({

@@ -18,6 +18,10 @@ export type Outcome = Schemas["OutcomeView"];
 export type Session = Schemas["SessionView"];
 export type AlertRule = Schemas["AlertRule"];
 export type Role = Schemas["Role"];
+export type Field = Schemas["FieldView"];
+export type Effect = Schemas["EffectView"];
+export type Search = Schemas["SearchView"];
+export type Value = string | number | boolean | null;
 export type Operation = Schemas["Request"]["op"];
 /** States in which an engine has the run. */
 export const ACTIVE: ReadonlySet<RunState> = new Set(["running", "pausing", "stopping"]);
