@@ -13,10 +13,14 @@ from modelyard.domain.run import Experiment
 from modelyard.store import Store
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+BOARD = [f"/experiments/rates?tab={tab}" for tab in ("table", "parallel", "importance", "pareto", "diff", "plan")]
+GROUPED = "/experiments/rates?colour=optimizer.learning_rate&facet=state&x=time"
 TABS = ("charts", "overview", "config", "classes", "logs", "checkpoints", "devices", "events")
 PAGES = [
     "/",
     "/experiments/rates",
+    GROUPED,
+    *BOARD,
     *(f"/runs/rates-1?tab={tab}" for tab in TABS),
     "/queue",
     "/devices",
@@ -61,6 +65,7 @@ def test_nothing_serious_on_any_page(page: Page, theme: str) -> None:
         page.goto(path)
         expect(page.get_by_role("heading").first).to_be_visible()
         expect(page.get_by_role("status")).to_have_text("live")
+        expect(page.get_by_text("…", exact=True)).to_have_count(0)  # all of it is there
         assert _violations(page) == [], path
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select
 from modelyard.domain.errors import NotFoundError
 from modelyard.domain.ports import Point
 from modelyard.store import metrics
-from modelyard.store.metrics import sealing
+from modelyard.store.metrics import sealing, times
 from modelyard.store.schema import metric_chunks, metric_pyramid, metric_tail, runs
 
 COUNT = 20_000
@@ -223,3 +223,51 @@ def test_a_resumed_attempt_overwrites_what_came_after_its_checkpoint(store, clai
     assert list(store.metrics.chart([run.id], "loss")[run.id].last) == list(history.values)
     assert len(store.metrics.raw(run.id, "loss")) == 8
     assert list(store.metrics.raw(run.id, "loss", attempt=1).steps) == [0, 1, 2, 3, 4, 5]
+
+
+def test_times_are_those_of_the_last_step_of_each_bucket(store, sweep):
+    sweep(store, count=2)
+    ids = run_ids(store)
+    curves = [noisy_curve(20_000, seed=seed) for seed in range(2)]
+    for run_id, curve in zip(ids, curves, strict=True):
+        log(store, run_id, curve)
+    drawn = store.metrics.chart(ids, "loss", buckets=400)
+    with counted_queries(store) as queries:
+        found = store.metrics.times("loss", drawn)
+    assert len(queries) <= 5
+    for run_id, (_, logged, _) in zip(ids, curves, strict=True):
+        assert found[run_id] == pytest.approx(logged[drawn[run_id].steps], abs=1e-3)
+
+
+def test_of_a_history_too_long_to_be_read_times_lie_between_those_that_are(store, sweep, monkeypatch):
+    sweep(store)
+    (run_id,) = run_ids(store)
+    curve = noisy_curve(60_000)
+    log(store, run_id, curve, batch=60_000)
+    monkeypatch.setattr(times, "_MOST_CHUNKS", 4)
+    drawn = store.metrics.chart([run_id], "loss", buckets=400)
+    found = store.metrics.times("loss", drawn)[run_id]
+    assert np.all(np.diff(found) > 0)
+    assert found[[0, -1]] == pytest.approx(curve[1][drawn[run_id].steps[[0, -1]]], abs=1e-3)
+    assert found == pytest.approx(curve[1][drawn[run_id].steps], abs=5)  # of 3,000 seconds
+
+
+def test_what_an_attempt_made_void_has_no_time(store, claim, sweep):
+    run, lease = claim(store)
+    with store.write(lease) as write:
+        write.points([Point("loss", step, 100.0 + step, 1.0) for step in range(1, 9)])
+    log(store, run.id, ([4, 5], [500.0, 501.0], [1.0, 1.0]), attempt=2)
+    drawn = store.metrics.chart([run.id], "loss", buckets=100)
+    found = dict(zip(drawn[run.id].steps.tolist(), store.metrics.times("loss", drawn)[run.id].tolist(), strict=True))
+    assert (found[3], found[4], found[5]) == (103.0, 500.0, 501.0)
+
+
+def test_ranges_are_those_of_all_that_counts(store, sweep):
+    sweep(store, count=3)
+    ids = run_ids(store)
+    values = [3.0, 1.0, float("nan"), 2.0]
+    log(store, ids[0], (range(4), range(4), values))
+    log(store, ids[1], (range(1), range(1), [float("nan")]))
+    with counted_queries(store) as queries:
+        assert store.metrics.ranges(ids, "loss") == {ids[0]: (1.0, 3.0)}
+    assert len(queries) == 1

@@ -109,6 +109,7 @@ def test_a_home_of_the_first_schema_keeps_what_it_has(home, sweep):
             for table in (
                 "search_log",
                 "evaluations",
+                "saved_views",
                 "alerts",
                 "alert_rules",
                 *("tokens", "logins", "users", "secrets"),

@@ -5,7 +5,8 @@ import { Empty } from "./components/ui/message";
 import { ActivityPage } from "./features/activity/ActivityPage";
 import { isGroup } from "./features/activity/kinds";
 import type { Wanted } from "./features/activity/queries";
-import { BoardPage, type BoardView } from "./features/board/BoardPage";
+import { BoardPage } from "./features/board/BoardPage";
+import { parseView } from "./features/board/view";
 import { DevicesPage, isSpan, type Span } from "./features/devices/DevicesPage";
 import { ExperimentsPage } from "./features/experiments/ExperimentsPage";
 import { QueuePage } from "./features/queue/QueuePage";
@@ -29,12 +30,7 @@ const board = createRoute({
   getParentRoute: () => root,
   path: "/experiments/$experiment",
   component: BoardPage,
-  validateSearch: (found: Record<string, unknown>): BoardView => ({
-    ...(typeof found["sort"] === "string" && { sort: found["sort"] }),
-    ...(typeof found["filter"] === "string" && { filter: found["filter"] }),
-    ...(typeof found["smoothing"] === "number" && { smoothing: Math.min(0.99, Math.max(0, found["smoothing"])) }),
-    ...(found["log"] === true && { log: true }),
-  }),
+  validateSearch: parseView,
 });
 
 const run = createRoute({

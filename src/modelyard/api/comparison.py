@@ -20,6 +20,11 @@ class Line:
     best: int | None = None
     """Index of the best value, for metrics where better is known."""
 
+    @property
+    def differs(self) -> bool:
+        """Whether the values are not all the same."""
+        return any(value != self.values[0] for value in self.values)
+
 
 @dataclass(frozen=True)
 class MetricLine(Line):
@@ -70,9 +75,13 @@ def configs(store: Store, runs: Sequence[Run]) -> list[Mapping[str, Value]]:
 
 def differing(found: Sequence[Mapping[str, Value]]) -> tuple[Line, ...]:
     """Return the fields that are not the same in all configs."""
-    paths = list(dict.fromkeys(path for config in found for path in config))
-    lines = [Line(path, tuple(config.get(path) for config in found)) for path in paths]
-    return tuple(line for line in lines if any(value != line.values[0] for value in line.values))
+    return tuple(line for line in all_lines(found) if line.differs)
+
+
+def all_lines(found: Sequence[Mapping[str, Value]]) -> tuple[Line, ...]:
+    """Return every field of the configs."""
+    paths = dict.fromkeys(path for config in found for path in config)
+    return tuple(Line(path, tuple(config.get(path) for config in found)) for path in paths)
 
 
 def _metric_line(store: Store, name: str, runs: Sequence[Run], lowest: bool) -> MetricLine:

@@ -239,6 +239,22 @@ class SecretDeleted(Config):
     name: str
 
 
+class ViewSaved(Config):
+    """A view of a project's boards was kept under a name."""
+
+    type: Literal["view.saved"] = "view.saved"
+    project: str
+    name: str
+
+
+class ViewDeleted(Config):
+    """A view of a project's boards was deleted."""
+
+    type: Literal["view.deleted"] = "view.deleted"
+    project: str
+    name: str
+
+
 EventPayload = Annotated[
     ExperimentCreated
     | ExperimentDeleted
@@ -264,7 +280,9 @@ EventPayload = Annotated[
     | TokenCreated
     | TokenRevoked
     | SecretChanged
-    | SecretDeleted,
+    | SecretDeleted
+    | ViewSaved
+    | ViewDeleted,
     Field(discriminator="type"),
 ]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from modelyard.domain.checkpoint import Checkpoint
 from modelyard.domain.config import RunSpec
@@ -57,10 +57,13 @@ class Runs:
         experiment_id: str | None = None,
         project: str | None = None,
         states: Collection[RunState] | None = None,
+        ids: Collection[str] | None = None,
         limit: int | None = None,
     ) -> list[Run]:
         """Return runs in order of creation; with ``limit``, the newest so many. One query."""
-        conditions = []
+        conditions: list[ColumnElement[bool]] = []
+        if ids is not None:
+            conditions.append(runs.c.id.in_(ids))
         if experiment_id is not None:
             conditions.append(experiments.c.id == experiment_id)
         if project is not None:

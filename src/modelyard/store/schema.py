@@ -338,6 +338,17 @@ metric_pyramid = Table(
     Column("buckets", LargeBinary, nullable=False),
 )
 
+# Views of a project's boards that somebody named.
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("search", Text, nullable=False),  # JSON: what the page's address says
+    Column("saved_by", Text, nullable=False),
+    Column("saved_at", UtcTime, nullable=False),
+)
+
 log_lines = Table(
     "log_lines",
     metadata,

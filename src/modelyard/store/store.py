@@ -28,6 +28,7 @@ from modelyard.store.logs import Logs
 from modelyard.store.measurements import Measurements
 from modelyard.store.metrics import Metrics
 from modelyard.store.runs import Runs
+from modelyard.store.saved_views import SavedViews
 from modelyard.store.searches import Searches
 from modelyard.store.users import Users
 from modelyard.store.vault import Vault
@@ -50,6 +51,7 @@ class Store:
         self.events = Events(database)
         self.metrics = Metrics(database)
         self.logs = Logs(database)
+        self.saved_views = SavedViews(database)
         self.blobs = Blobs(home, database)
         self.bundles = Bundles(home, database, self.doorbell)
         self.measurements = Measurements(home)

@@ -2,9 +2,10 @@ import { describe, expect, it } from "vitest";
 import { align, smooth } from "./align";
 import type { Series } from "./api";
 
-const series = (steps: number[], mean: (number | null)[]): Series => ({
+const series = (steps: number[], mean: (number | null)[], x: number[] | null = steps): Series => ({
   width: 1,
   steps,
+  x,
   mean,
   minimum: mean,
   maximum: mean,
@@ -19,6 +20,25 @@ describe("align", () => {
       [10, undefined, null, undefined],
       [undefined, 20, 30, 50],
     ]);
+  });
+
+  it("is by the places on the axis, not by steps", () => {
+    const found = align([series([10, 20], [1, 2], [0.5, 1]), series([5, 10], [3, 4], [0.5, 2])], (one) => one.mean);
+    expect(found).toEqual([
+      [0.5, 1, 2],
+      [1, 2, undefined],
+      [3, undefined, 4],
+    ]);
+  });
+
+  it("rounds to a grid where there are more places than pixels, and loses no run's end", () => {
+    const many = Array.from({ length: 3000 }, (_, index) => index);
+    const lines = [0, 0.3, 0.6].map((late) => series(many, many, many.map((one) => one + late)));
+    const [places, ...columns] = align(lines, (one) => one.mean);
+    expect(places.length).toBeLessThanOrEqual(4001);
+    expect(places[0]).toBe(0);
+    expect(places.at(-1)).toBeCloseTo(2999.6);
+    expect(columns.map((column) => column.findLast((one) => one !== undefined))).toEqual([2999, 2999, 2999]);
   });
 
   it("of nothing is nothing", () => {

@@ -170,6 +170,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Comparison
+         * @description Put the configs of runs side by side: the fields that are not the same in all of them.
+         */
+        get: operations["board_comparison"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -318,6 +338,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/experiments/{ref}/effects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Effects
+         * @description Say what a metric depends on in the completed runs; without a metric, the one that the configs go by.
+         */
+        get: operations["board_effects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{ref}/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Fields
+         * @description List the fields that an experiment's runs have: their own, those of their configs, their metrics.
+         */
+        get: operations["board_fields"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{ref}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Plan
+         * @description Plan the runs that are not over on this machine. Takes seconds where there may be an accelerator.
+         */
+        get: operations["board_plan"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{ref}/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search
+         * @description Return the decisions of an experiment's search with their reasons; null if it decides nothing.
+         */
+        get: operations["board_search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{ref}/ways": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ways
+         * @description Say how the runs of an experiment train or were trained, and why, the most frequent way first.
+         */
+        get: operations["board_ways"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/folders": {
         parameters: {
             query?: never;
@@ -415,6 +535,50 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Views
+         * @description List the views of a project, by name.
+         */
+        get: operations["views_views"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/views/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Save
+         * @description Keep a view, in place of one that had the name.
+         */
+        put: operations["views_save"];
+        post?: never;
+        /**
+         * Delete
+         * @description Delete a view.
+         */
+        delete: operations["views_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1179,6 +1343,12 @@ export interface components {
             type: "run.attempt_started";
         };
         /**
+         * Axis
+         * @description What is counted.
+         * @enum {string}
+         */
+        Axis: "step" | "epoch" | "time" | "samples";
+        /**
          * ChangeView
          * @description A field of the config that differs.
          */
@@ -1335,6 +1505,26 @@ export interface components {
             old_logs: number;
             /** Temp Files */
             temp_files: number;
+        };
+        /**
+         * ComparedView
+         * @description A run that is compared.
+         */
+        ComparedView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * ComparisonView
+         * @description Configs side by side, with what they were tuned to.
+         */
+        ComparisonView: {
+            /** Fields */
+            fields: components["schemas"]["LineView"][];
+            /** Runs */
+            runs: components["schemas"]["ComparedView"][];
         };
         /**
          * ConfusionView
@@ -1555,6 +1745,50 @@ export interface components {
             };
         };
         /**
+         * EffectPoint
+         * @description One run.
+         */
+        EffectPoint: {
+            /** Best */
+            best: number;
+            /** Run Id */
+            run_id: string;
+            /** Value */
+            value: string | number | boolean | null;
+        };
+        /**
+         * EffectView
+         * @description How the result goes with one field that varies, among completed runs. It is no proof of a cause.
+         */
+        EffectView: {
+            /** Correlation */
+            correlation: number | null;
+            /** Explained */
+            explained: number | null;
+            /** Field */
+            field: string;
+            /** Log */
+            log: boolean;
+            /** Numeric */
+            numeric: boolean;
+            /** Points */
+            points: components["schemas"]["EffectPoint"][];
+        };
+        /**
+         * EffectsView
+         * @description What a result depends on, the strongest first.
+         */
+        EffectsView: {
+            /** Effects */
+            effects: components["schemas"]["EffectView"][];
+            /** Least Runs */
+            least_runs: number;
+            /** Lower Is Better */
+            lower_is_better: boolean;
+            /** Metric */
+            metric: string | null;
+        };
+        /**
          * Email
          * @description A message by the mail server of the secret ``SMTP_URL``: ``smtp://user:password@host:587``.
          */
@@ -1577,7 +1811,7 @@ export interface components {
             /** Experiment Id */
             experiment_id: string | null;
             /** Payload */
-            payload: components["schemas"]["ExperimentCreated"] | components["schemas"]["ExperimentDeleted"] | components["schemas"]["RunCreated"] | components["schemas"]["RunStateChanged"] | components["schemas"]["AttemptStarted"] | components["schemas"]["ExecutionChanged"] | components["schemas"]["PastShared"] | components["schemas"]["SearchDecided"] | components["schemas"]["ExperimentImported"] | components["schemas"]["RunImported"] | components["schemas"]["RunDeleted"] | components["schemas"]["ControlRequested"] | components["schemas"]["ControlAcknowledged"] | components["schemas"]["ControlRejected"] | components["schemas"]["CheckpointSaved"] | components["schemas"]["CheckpointCorrupt"] | components["schemas"]["GarbageCollected"] | components["schemas"]["UserCreated"] | components["schemas"]["UserChanged"] | components["schemas"]["UserDeleted"] | components["schemas"]["LoggedIn"] | components["schemas"]["TokenCreated"] | components["schemas"]["TokenRevoked"] | components["schemas"]["SecretChanged"] | components["schemas"]["SecretDeleted"];
+            payload: components["schemas"]["ExperimentCreated"] | components["schemas"]["ExperimentDeleted"] | components["schemas"]["RunCreated"] | components["schemas"]["RunStateChanged"] | components["schemas"]["AttemptStarted"] | components["schemas"]["ExecutionChanged"] | components["schemas"]["PastShared"] | components["schemas"]["SearchDecided"] | components["schemas"]["ExperimentImported"] | components["schemas"]["RunImported"] | components["schemas"]["RunDeleted"] | components["schemas"]["ControlRequested"] | components["schemas"]["ControlAcknowledged"] | components["schemas"]["ControlRejected"] | components["schemas"]["CheckpointSaved"] | components["schemas"]["CheckpointCorrupt"] | components["schemas"]["GarbageCollected"] | components["schemas"]["UserCreated"] | components["schemas"]["UserChanged"] | components["schemas"]["UserDeleted"] | components["schemas"]["LoggedIn"] | components["schemas"]["TokenCreated"] | components["schemas"]["TokenRevoked"] | components["schemas"]["SecretChanged"] | components["schemas"]["SecretDeleted"] | components["schemas"]["ViewSaved"] | components["schemas"]["ViewDeleted"];
             /** Run Id */
             run_id: string | null;
             /** Seq */
@@ -1588,6 +1822,12 @@ export interface components {
              */
             time: string;
         };
+        /**
+         * Execution
+         * @description The ways of training the runs of one group.
+         * @enum {string}
+         */
+        Execution: "solo" | "sliced" | "stacked" | "compiled";
         /**
          * ExecutionChanged
          * @description A run began to train in another way.
@@ -1735,6 +1975,25 @@ export interface components {
             message: string;
         };
         /**
+         * FieldKind
+         * @description Where a field comes from.
+         * @enum {string}
+         */
+        FieldKind: "run" | "config" | "metric";
+        /**
+         * FieldView
+         * @description A field that runs have.
+         */
+        FieldView: {
+            /** Differs */
+            differs: boolean;
+            kind: components["schemas"]["FieldKind"];
+            /** Lower Is Better */
+            lower_is_better: boolean;
+            /** Name */
+            name: string;
+        };
+        /**
          * FileView
          * @description What models say of one file.
          */
@@ -1796,6 +2055,21 @@ export interface components {
             type: "storage.collected";
         };
         /**
+         * GroupView
+         * @description Runs that one engine process would train.
+         */
+        GroupView: {
+            /** Device */
+            device: string;
+            execution: components["schemas"]["Execution"] | null;
+            /** Reason */
+            reason: string;
+            /** Slots */
+            slots: number;
+            /** Threads */
+            threads: number;
+        };
+        /**
          * Hello
          * @description The first message of a stream.
          */
@@ -1831,6 +2105,18 @@ export interface components {
          * @enum {string}
          */
         Kept: "all" | "last" | "best" | "none";
+        /**
+         * LineView
+         * @description One field of the config, with a value for each run; null where a run has none.
+         */
+        LineView: {
+            /** Differs */
+            differs: boolean;
+            /** Name */
+            name: string;
+            /** Values */
+            values: (string | number | boolean | null)[];
+        };
         /**
          * LineageView
          * @description A run's relatives; null for one that is not there, or no longer.
@@ -2043,6 +2329,18 @@ export interface components {
          * @enum {string}
          */
         Permission: "read" | "write" | "admin";
+        /**
+         * PlanView
+         * @description How the runs that are left would be trained on this machine, if nothing else were.
+         */
+        PlanView: {
+            /** Cores */
+            cores: number;
+            /** Groups */
+            groups: components["schemas"]["GroupView"][];
+            /** Left */
+            left: number;
+        };
         /**
          * Points
          * @description New points of a run's metric, in order of arrival.
@@ -2536,6 +2834,26 @@ export interface components {
             warm_start: string | null;
         };
         /**
+         * RungView
+         * @description The trials that a search looked at after so many epochs.
+         */
+        RungView: {
+            /** Best */
+            best: string;
+            /** Came */
+            came: number;
+            /** Epoch */
+            epoch: number;
+            /** Stopped */
+            stopped: number;
+            /** Training */
+            training: number;
+            /** Waiting */
+            waiting: number;
+            /** Went On */
+            went_on: number;
+        };
+        /**
          * SampleView
          * @description A sample of the validation data, and what a model says of it.
          */
@@ -2589,6 +2907,27 @@ export interface components {
             kind: "save";
         };
         /**
+         * SavedView
+         * @description A view of boards: what the page's address says of columns, order, filter, axes and groups.
+         */
+        SavedView: {
+            /** Name */
+            name: string;
+            /** Project */
+            project: string;
+            /**
+             * Saved At
+             * Format: date-time
+             */
+            saved_at: string;
+            /** Saved By */
+            saved_by: string;
+            /** Search */
+            search: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * SearchDecided
          * @description A search decided about one of its trials.
          */
@@ -2599,6 +2938,28 @@ export interface components {
              * @enum {string}
              */
             type: "search.decided";
+        };
+        /**
+         * SearchView
+         * @description A search as far as it is.
+         */
+        SearchView: {
+            /** Best Trial */
+            best_trial: number | null;
+            /** Description */
+            description: string;
+            /** Ending */
+            ending: string;
+            /** History */
+            history: components["schemas"]["StepView"][];
+            /** Rungs */
+            rungs: components["schemas"]["RungView"][];
+            /** Runs */
+            runs: {
+                [key: string]: string;
+            };
+            /** Trials */
+            trials: number;
         };
         /**
          * SecretChanged
@@ -2658,6 +3019,8 @@ export interface components {
             steps: number[];
             /** Width */
             width: number;
+            /** X */
+            x: number[] | null;
         };
         /**
          * ServerView
@@ -2740,6 +3103,31 @@ export interface components {
             run: components["schemas"]["Relative"] | null;
             /** Step */
             step: number;
+        };
+        /**
+         * StepView
+         * @description One thing that happened in a search: a decision, a request of somebody, or a failure.
+         */
+        StepView: {
+            /** Actor */
+            actor: string;
+            /** Epoch */
+            epoch: number | null;
+            /** Kind */
+            kind: string;
+            /** Reason */
+            reason: string;
+            /** Run */
+            run: string;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+            /** Trial */
+            trial: number | null;
+            /** Until */
+            until: number | null;
         };
         /**
          * Stop
@@ -2995,6 +3383,64 @@ export interface components {
             } | null;
             /** Valid */
             valid: boolean;
+        };
+        /**
+         * ViewContent
+         * @description What is kept of a view.
+         */
+        ViewContent: {
+            /** Search */
+            search: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * ViewDeleted
+         * @description A view of a project's boards was deleted.
+         */
+        ViewDeleted: {
+            /** Name */
+            name: string;
+            /** Project */
+            project: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "view.deleted";
+        };
+        /**
+         * ViewSaved
+         * @description A view of a project's boards was kept under a name.
+         */
+        ViewSaved: {
+            /** Name */
+            name: string;
+            /** Project */
+            project: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "view.saved";
+        };
+        /**
+         * WayView
+         * @description Runs that train, or were trained last, in the same way.
+         */
+        WayView: {
+            /** Devices */
+            devices: string[];
+            /** Execution */
+            execution: string;
+            /** Gain */
+            gain: number | null;
+            /** Group */
+            group: number;
+            /** Reason */
+            reason: string;
+            /** Runs */
+            runs: number;
         };
         /**
          * Webhook
@@ -3285,6 +3731,8 @@ export interface operations {
                 buckets?: number;
                 first_step?: number | null;
                 last_step?: number | null;
+                /** @description time: seconds since the run began to train; samples: of whole batches */
+                x?: components["schemas"]["Axis"];
             };
             header?: never;
             path: {
@@ -3303,6 +3751,40 @@ export interface operations {
                     "application/json": {
                         [key: string]: components["schemas"]["SeriesView"];
                     };
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    board_comparison: {
+        parameters: {
+            query: {
+                /** @description ids or names of runs */
+                run: string[];
+                /** @description fields that are the same in all runs too */
+                all?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonView"];
                 };
             };
             /** @description What went wrong */
@@ -3608,6 +4090,165 @@ export interface operations {
             };
         };
     };
+    board_effects: {
+        parameters: {
+            query?: {
+                metric?: string | null;
+                /** @description only runs that match */
+                filter?: string | null;
+            };
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EffectsView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    board_fields: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FieldView"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    board_plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    board_search: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchView"] | null;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    board_ways: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WayView"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     predictions_folder: {
         parameters: {
             query: {
@@ -3763,6 +4404,103 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ProjectView"][];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    views_views: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    views_save: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewContent"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    views_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {

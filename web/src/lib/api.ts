@@ -24,6 +24,10 @@ export type Lineage = Schemas["LineageView"];
 export type Relative = Schemas["Relative"];
 export type Prediction = Schemas["PredictionView"];
 export type FilePredictions = Schemas["FileView"];
+export type Field = Schemas["FieldView"];
+export type Effect = Schemas["EffectView"];
+export type Search = Schemas["SearchView"];
+export type Value = string | number | boolean | null;
 export type Operation = Schemas["Request"]["op"];
 /** States in which an engine has the run. */
 export const ACTIVE: ReadonlySet<RunState> = new Set(["running", "pausing", "stopping"]);

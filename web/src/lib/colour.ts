@@ -3,7 +3,7 @@
 const HUES = 12;
 const DASHES: readonly (readonly number[])[] = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
 
-interface Stroke {
+export interface Stroke {
   readonly colour: string;
   /** Pixels on and off; none for a whole line: lines can be told apart without hue. */
   readonly dash: readonly number[];
@@ -20,7 +20,24 @@ function hash(text: string): number {
 
 export function strokeOf(runId: string): Stroke {
   const found = hash(runId);
-  const hue = ((found % HUES) * 360) / HUES;
-  const dash = DASHES[Math.floor(found / HUES) % DASHES.length] ?? [];
-  return { colour: `oklch(var(--line-lightness) 0.15 ${hue})`, dash };
+  return { colour: colourAt(found), dash: dashOf(Math.floor(found / HUES)) };
 }
+
+/** The colour of group number ``index``: neighbours lie far apart, and after twelve they come again. */
+export function colourOf(index: number): string {
+  return colourAt(index * 5);
+}
+
+function colourAt(place: number): string {
+  return `oklch(var(--line-lightness) 0.15 ${((place % HUES) * 360) / HUES})`;
+}
+
+/** The dash of group number ``index``; after four they come again. */
+export function dashOf(index: number): readonly number[] {
+  return DASHES[index % DASHES.length] ?? [];
+}
+
+/** Groups that a colour and a dash together can tell apart. */
+export const MOST_STROKES = HUES * DASHES.length;
+export const MOST_DASHES = DASHES.length;
+export const MOST_COLOURS = HUES;

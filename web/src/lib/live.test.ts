@@ -1,4 +1,4 @@
-import { QueryClient } from "@tanstack/react-query";
+import { QueryClient, QueryObserver } from "@tanstack/react-query";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { EventView, Progress, Run, RunPage } from "./api";
 import { Live } from "./live";
@@ -130,4 +130,19 @@ it("asks anew which runs match a filter, and in what order, when runs moved", ()
   vi.advanceTimersByTime(1000);
   expect(cache.getQueryState(sorted)?.isInvalidated).toBe(true);
   expect(cache.getQueryState(key)?.isInvalidated).toBe(false);
+});
+
+it("reads an experiment's parts anew once a second at most, and those of no other", async () => {
+  let reads = 0;
+  const read = () => Promise.resolve((reads += 1));
+  const query = (id: string) => ({ queryKey: ["of-experiment", id, "search"], queryFn: read });
+  const watching = [new QueryObserver(cache, query("e1")), new QueryObserver(cache, query("e2"))].map((one) => one.subscribe(() => {}));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(reads).toBe(2);
+  const decided = (seq: number) =>
+    ({ seq, run_id: null, experiment_id: "e1", payload: { type: "search.decided", decision: {} } }) as unknown as EventView;
+  for (let seq = 1; seq <= 20; seq += 1) source().tell("event", decided(seq));
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(reads).toBe(3);
+  for (const stop of watching) stop();
 });

@@ -32,6 +32,8 @@ export class Live {
   private instance = "";
   private seq: number | null = null;
   private readonly moved = new Set<string>();
+  /** Experiments of which something was told. */
+  private readonly touched = new Set<string>();
   private drawing: ReturnType<typeof setTimeout> | null = null;
   private source: EventSource | null = null;
   private followed: Followed | null = null;
@@ -145,9 +147,15 @@ export class Live {
     });
     this.refresher.refresh({
       predicate: ({ queryKey: [kind, wanted] }) => {
-        const { filter, sort } = (wanted ?? {}) as Partial<RunsWanted>;
-        return kind === "runs" && (filter !== undefined || sort !== undefined);
+        const { filter, sort, columns = [] } = (wanted ?? {}) as Partial<RunsWanted>;
+        return kind === "runs" && (filter !== undefined || sort !== undefined || columns.some(changes));
       },
+    });
+    const touched = new Set(this.touched);
+    this.touched.clear();
+    this.refresher.refresh({
+      predicate: ({ queryKey: [kind, experimentId] }) =>
+        kind === "of-experiment" && touched.has(experimentId as string),
     });
   }
 
@@ -166,7 +174,17 @@ export class Live {
       this.refresher.refresh({ queryKey: ["lineage"] });
     }
     if (runId !== null) this.refresher.refresh({ queryKey: ["of-run", runId] });
+    if (payload.type === "view.saved" || payload.type === "view.deleted")
+      this.refresher.refresh({ queryKey: ["views", payload.project] });
+    if (event.experiment_id !== null && !payload.type.startsWith("checkpoint.")) {
+      this.touched.add(event.experiment_id);
+      this.drawSoon();
+    }
     for (const listener of this.listeners) listener(event);
+  }
+
+  private drawSoon(): void {
+    this.drawing ??= setTimeout(() => this.redraw(), DRAW_MILLISECONDS);
   }
 
   /** Change runs wherever they are shown, or will be once the answer that is under way comes. */
@@ -175,7 +193,7 @@ export class Live {
       this.told.tell(id, one);
       this.moved.add(id);
     }
-    this.drawing ??= setTimeout(() => this.redraw(), DRAW_MILLISECONDS);
+    this.drawSoon();
     const change = (run: Run) => (changes.has(run.id) ? { ...run, ...changes.get(run.id) } : run);
     this.cache.setQueriesData<RunPage>({ queryKey: ["runs"] }, (page) => {
       if (page === undefined) return page;
@@ -184,6 +202,11 @@ export class Live {
     });
     this.cache.setQueriesData<Run>({ queryKey: ["run"] }, (run) => run && change(run));
   }
+}
+
+/** Whether a column of the list is more than a field of the config, which only a tune changes. */
+function changes(column: string): boolean {
+  return !column.includes(".") || column.startsWith("best.");
 }
 
 const RETRY_MILLISECONDS = 1000;

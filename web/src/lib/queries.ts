@@ -1,6 +1,7 @@
 /** What the page asks for, and under which key the answers are kept: ``live.ts`` changes them as things happen. */
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { ask, client } from "./api";
+import type { Axis } from "./axis";
 import { news } from "./news";
 
 const MOST_RUNS = 10_000;
@@ -72,15 +73,16 @@ export const checkpointsQuery = (runId: string) =>
     queryFn: () => ask(client.GET("/api/v1/runs/{ref}/checkpoints", { params: { path: { ref: runId } } })),
   });
 
-export const chartQuery = (metric: string, runIds: readonly string[], buckets: number) =>
+export const chartQuery = (metric: string, runIds: readonly string[], buckets: number, x: Axis = "step") =>
   queryOptions({
-    queryKey: ["chart", metric, runIds, buckets],
+    queryKey: ["chart", metric, runIds, buckets, x],
     queryFn: () =>
       ask(
         client.GET("/api/v1/charts/{name}", {
-          params: { path: { name: metric }, query: { run: [...runIds], buckets } },
+          params: { path: { name: metric }, query: { run: [...runIds], buckets, x } },
         }),
       ),
     enabled: runIds.length > 0,
-    placeholderData: keepPreviousData,
+    // places on another axis are no placeholder
+    placeholderData: (before, query) => (query?.queryKey[4] === x ? before : undefined),
   });

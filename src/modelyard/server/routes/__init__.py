@@ -6,6 +6,7 @@ from modelyard.server.routes import (
     activity,
     alerts,
     artifacts,
+    board,
     bundles,
     checkpoints,
     devices,
@@ -15,6 +16,7 @@ from modelyard.server.routes import (
     predictions,
     queue,
     runs,
+    saved_views,
     session,
     storage,
     stream,
@@ -22,8 +24,11 @@ from modelyard.server.routes import (
     users,
 )
 
+_WHO = (system, session, users, alerts)
+_EXPERIMENTS = (experiments, board, saved_views, bundles)
+_RUNS = (runs, artifacts, checkpoints, lineage, operations, predictions)
+_HOME = (stream, storage, activity, devices, queue)
+
 api = APIRouter(prefix="/api/v1")
-for part in (system, session, users, experiments, runs, artifacts, checkpoints, lineage, operations, predictions):
-    api.include_router(part.router)
-for part in (stream, storage, activity, devices, queue, bundles, alerts):
+for part in (*_WHO, *_EXPERIMENTS, *_RUNS, *_HOME):
     api.include_router(part.router)

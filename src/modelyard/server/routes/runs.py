@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from modelyard.api.axes import Axis, positions
 from modelyard.domain.checkpoint import CheckpointTag
 from modelyard.server.context import Actor, Here
 from modelyard.server.listing import run_page
@@ -39,6 +40,8 @@ class SeriesView(View):
     """Steps per bucket."""
     steps: Sequence[int]
     """The last step of each bucket."""
+    x: Sequence[float] | None
+    """Where that step lies on the axis that was asked for; null if that is not known of this run."""
     minimum: Sequence[float | None]
     maximum: Sequence[float | None]
     mean: Sequence[float | None]
@@ -169,16 +172,21 @@ def chart(
     buckets: Annotated[int, Query(ge=1, le=5_000)] = 500,
     first_step: Annotated[int | None, Query(ge=0)] = None,
     last_step: Annotated[int | None, Query(ge=0)] = None,
+    x: Annotated[Axis, Query(description="time: seconds since the run began to train; samples: of whole batches")] = (
+        Axis.STEP
+    ),
 ) -> dict[str, SeriesView]:
     """Return one metric of many runs for drawing, by run; runs that never logged it are left out.
 
     What it costs depends on the buckets, not on the length of the histories.
     """
     found = here.store.metrics.chart(run, name, buckets=buckets, first_step=first_step, last_step=last_step)
+    placed = positions(here.store, x, name, found)
     return {
         run_id: SeriesView(
             width=series.width,
             steps=series.steps.tolist(),
+            x=placed[run_id].round(6).tolist() if run_id in placed else None,
             minimum=[finite(value) for value in series.minimum.tolist()],
             maximum=[finite(value) for value in series.maximum.tolist()],
             mean=[finite(value) for value in series.mean.tolist()],

@@ -40,7 +40,7 @@ def chart(
     last_step: int | None = None,
 ) -> dict[str, ChartSeries]:
     """Draw one metric of several runs: read the level of the pyramids that fits, or chunks where none is so fine."""
-    states = _states(connection, run_ids, name)
+    states = states_of(connection, run_ids, name)
     window = _window(states.values(), buckets, first_step, last_step)
     if window is None:
         return {run: _drawn(empty(), 0) for run in states}
@@ -51,7 +51,8 @@ def chart(
     return {run: _drawn(merge(parts.get(state.id) or [empty()]), window.level) for run, state in states.items()}
 
 
-def _states(connection: Connection, run_ids: Collection[str], name: str) -> dict[str, SeriesState]:
+def states_of(connection: Connection, run_ids: Collection[str], name: str) -> dict[str, SeriesState]:
+    """Return the row of one metric of each run that has it, in the order of ``run_ids``. One query."""
     query = (
         select(runs.c.id, *COLUMNS)
         .join(series, series.c.run_key == runs.c.key)

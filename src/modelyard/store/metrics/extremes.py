@@ -30,6 +30,16 @@ def extremes(connection: Connection, run_ids: Collection[str], name: str, *, low
     return found
 
 
+def ranges(connection: Connection, run_ids: Collection[str], name: str) -> dict[str, tuple[float, float]]:
+    """Return for each run the lowest and highest value that counts; without those that have none. One query."""
+    query = (
+        select(runs.c.id, series.c.min, series.c.max)
+        .join(series, series.c.run_key == runs.c.key)
+        .where(runs.c.id.in_(run_ids), series.c.name == name, series.c.min.is_not(None))
+    )
+    return {run_id: (low, high) for run_id, low, high in connection.execute(query)}
+
+
 def _points(connection: Connection, run_ids: Collection[str], name: str) -> int:
     query = select(func.sum(series.c.count)).join(runs, series.c.run_key == runs.c.key)
     return int(connection.execute(query.where(runs.c.id.in_(run_ids), series.c.name == name)).scalar() or 0)

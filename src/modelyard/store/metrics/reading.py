@@ -1,8 +1,10 @@
 """``Metrics``: how everybody but the writer of a run sees its metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from modelyard.domain.errors import NotFoundError
@@ -10,9 +12,10 @@ from modelyard.store.database import Database
 from modelyard.store.metrics import appending, rows
 from modelyard.store.metrics.chart import chart
 from modelyard.store.metrics.effective import effective
-from modelyard.store.metrics.extremes import extremes
+from modelyard.store.metrics.extremes import extremes, ranges
 from modelyard.store.metrics.series import Arrived, ChartSeries, Extreme, Series
 from modelyard.store.metrics.state import SeriesState, load
+from modelyard.store.metrics.times import times
 from modelyard.store.schema import runs
 
 
@@ -92,6 +95,23 @@ class Metrics:
         """
         with self._database.read() as connection:
             return extremes(connection, run_ids, name, lowest=lowest)
+
+    def ranges(self, run_ids: Collection[str], name: str) -> dict[str, tuple[float, float]]:
+        """Return for each run the lowest and the highest value that counts, without the steps: it reads no history.
+
+        Runs that are not there or have no value but NaN are left out; either value may be infinite. One query.
+        """
+        with self._database.read() as connection:
+            return ranges(connection, run_ids, name)
+
+    def times(self, name: str, drawn: Mapping[str, ChartSeries]) -> dict[str, NDArray[np.float64]]:
+        """Return when the last step of each bucket of a ``chart`` was logged, in seconds since 1970, by run.
+
+        Exact, except in histories too long to be read: there, times between chunks that are evenly spread lie on
+        straight lines.
+        """
+        with self._database.read() as connection:
+            return times(connection, name, drawn)
 
     def seal(self, run_id: str) -> None:
         """Pack every point of a run into chunks; it may go on logging. Raises ``NotFoundError``."""

@@ -1,10 +1,11 @@
-/** Lines of many runs over steps. uPlot draws; this keeps it the right size, in the right colours, and up to date. */
+/** Lines of many runs over steps, epochs, time or samples. uPlot draws; this keeps it the right size, in the right colours, and up to date. */
 import { useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Series } from "@/lib/api";
 import { align, smooth } from "@/lib/align";
-import { strokeOf } from "@/lib/colour";
+import { AXIS_LABELS, type Axis, placeText, tickDistances } from "@/lib/axis";
+import type { Stroke } from "@/lib/colour";
 import { number } from "@/lib/format";
 import { usePaint } from "@/lib/theme";
 
@@ -12,6 +13,7 @@ interface Line {
   readonly id: string;
   readonly name: string;
   readonly series: Series;
+  readonly stroke: Stroke;
 }
 
 interface Options {
@@ -19,25 +21,28 @@ interface Options {
   readonly height: number;
   readonly smoothing: number;
   readonly logarithmic: boolean;
-  /** Charts with the same name show the same place. */
+  readonly x: Axis;
+  /** Charts with the same name, by the same axis, show the same place. */
   readonly sync: string;
   readonly highlighted: string | null;
   readonly onHighlight: (id: string | null) => void;
+  /** A line was pressed. */
+  readonly onOpen?: ((id: string) => void) | undefined;
   readonly label: string;
 }
 
 export function LineChart(options: Options) {
-  const { lines, height, smoothing, logarithmic, sync, highlighted, onHighlight, label } = options;
+  const { lines, height, smoothing, logarithmic, x, sync, highlighted, onHighlight, onOpen, label } = options;
   const holder = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | null>(null);
   const paint = usePaint();
-  const ids = lines.map((line) => line.id).join(" ");
+  const looks = lines.map(({ id, stroke }) => `${id} ${stroke.colour} ${stroke.dash.join(",")}`).join("\n");
   const data = useMemo(
     () => align(lines.map((line) => line.series), (one) => smooth(one.mean, smoothing)) as uPlot.AlignedData,
     [lines, smoothing],
   );
-  const latest = useRef({ data, onHighlight });
-  latest.current = { data, onHighlight };
+  const latest = useRef({ data, onHighlight, onOpen });
+  latest.current = { data, onHighlight, onOpen };
 
   // the lines' names change only with their ids
   useEffect(() => {
@@ -47,23 +52,36 @@ export function LineChart(options: Options) {
     const colour = (name: string) => style.getPropertyValue(name).trim();
     const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
     const lightness = colour("--line-lightness");
+    const incrs = tickDistances(x);
+    let pointed: string | null = null;
     const made = new uPlot(
       {
         width: element.clientWidth,
         height,
-        cursor: { sync: { key: sync }, focus: { prox: 24 }, drag: { x: true, y: false } },
+        cursor: { sync: { key: `${sync} ${x}` }, focus: { prox: 24 }, drag: { x: true, y: false } },
         focus: { alpha: 0.25 },
         legend: { show: false },
         scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
-        axes: [{ ...axis, size: 28 }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : number(tick))) }],
+        axes: [
+          {
+            ...axis,
+            size: 28,
+            label: AXIS_LABELS[x],
+            labelSize: 16,
+            labelFont: "11px system-ui, sans-serif",
+            values: (_, ticks) => ticks.map((tick) => placeText(x, tick)),
+            space: x === "time" ? 64 : 50,
+            ...(incrs === null ? {} : { incrs }),
+          },
+          { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : number(tick))) },
+        ],
         series: [
           {},
           ...lines.map((line) => {
-            const stroke = strokeOf(line.id);
             return {
               label: line.name,
-              stroke: stroke.colour.replace("var(--line-lightness)", lightness),
-              dash: [...stroke.dash],
+              stroke: line.stroke.colour.replace("var(--line-lightness)", lightness),
+              dash: [...line.stroke.dash],
               width: 1.5,
               spanGaps: true,
               points: { show: line.series.steps.length < 2 },
@@ -74,7 +92,10 @@ export function LineChart(options: Options) {
           setSeries: [
             (self, index) => {
               const found = index === null || index === 0 ? null : (lines[index - 1]?.id ?? null);
-              if (self.cursor.event) latest.current.onHighlight(found);
+              if (!self.cursor.event) return;
+              pointed = found;
+              self.over.style.cursor = found === null || latest.current.onOpen === undefined ? "" : "pointer";
+              latest.current.onHighlight(found);
             },
           ],
         },
@@ -82,6 +103,9 @@ export function LineChart(options: Options) {
       latest.current.data,
       element,
     );
+    made.over.addEventListener("click", () => {
+      if (pointed !== null) latest.current.onOpen?.(pointed);
+    });
     chart.current = made;
     const resized = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height }));
     resized.observe(element);
@@ -90,7 +114,7 @@ export function LineChart(options: Options) {
       made.destroy();
       chart.current = null;
     };
-  }, [ids, height, logarithmic, sync, paint]);
+  }, [looks, height, logarithmic, x, sync, paint]);
 
   useEffect(() => {
     const zoomed = chart.current;

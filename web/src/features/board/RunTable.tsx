@@ -4,17 +4,20 @@ import clsx from "clsx";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { useMemo, useRef } from "react";
 import { State } from "@/components/ui/state";
-import type { Run, RunPage } from "@/lib/api";
-import { strokeOf } from "@/lib/colour";
+import type { Run, RunPage, Value } from "@/lib/api";
+import { type Stroke, strokeOf } from "@/lib/colour";
 import { number, value } from "@/lib/format";
 import { usePending } from "../steering/pending";
+import { BEST, DRAWN, valuesOf } from "./columns";
+import { StrokeKey } from "./Legends";
 
 const ROW_PIXELS = 29;
 
 interface Options {
   readonly page: RunPage;
-  readonly fields: readonly string[];
-  readonly metrics: readonly string[];
+  /** After name and state, in order. */
+  readonly columns: readonly string[];
+  readonly strokes: ReadonlyMap<string, Stroke>;
   readonly sort: string | undefined;
   readonly onSort: (sort: string | undefined) => void;
   readonly selected: ReadonlySet<string>;
@@ -25,7 +28,7 @@ interface Options {
 
 /** Thousands of runs; only the rows that are seen are drawn. */
 export function RunTable(options: Options) {
-  const { page, fields, metrics, sort, onSort, selected, onSelect, highlighted, onHighlight } = options;
+  const { page, columns, strokes, sort, onSort, selected, onSelect, highlighted, onHighlight } = options;
   const scroller = useRef<HTMLDivElement>(null);
   const pending = usePending();
   const rows = useVirtualizer({
@@ -35,11 +38,17 @@ export function RunTable(options: Options) {
     overscan: 12,
     initialRect: { width: 800, height: 600 },
   });
-  const columns = useMemo(
-    () => [...fields.map((name) => [name, false] as const), ...metrics.map((name) => [name, true] as const)],
-    [fields, metrics],
+  const cells = useMemo(
+    () =>
+      columns.map((name) => ({
+        name,
+        values: name in DRAWN ? [] : valuesOf(page, name),
+        // numbers that were measured are compared digit by digit
+        right: name.startsWith(BEST) || page.runs.some((run) => name in run.summary),
+      })),
+    [columns, page],
   );
-  const template = `2rem minmax(9rem,1.4fr) 7.5rem 8rem minmax(6rem,1fr) ${columns.map(() => "minmax(7rem,1fr)").join(" ")}`;
+  const template = `2rem minmax(9rem,1.4fr) 7.5rem ${columns.map((name) => (name === "done" ? "8rem" : "minmax(7rem,1fr)")).join(" ")}`;
   const all = page.runs.length > 0 && selected.size === page.runs.length;
   const toggle = (id: string) => {
     const next = new Set(selected);
@@ -60,12 +69,8 @@ export function RunTable(options: Options) {
           </span>
           <Head name="name" title="Run" sort={sort} onSort={onSort} />
           <Head name="state" title="State" sort={sort} onSort={onSort} />
-          <Head name="done" title="Progress" sort={sort} onSort={onSort} />
-          <span role="columnheader" className="px-2 py-1.5 font-medium">
-            How
-          </span>
-          {columns.map(([name, right]) => (
-            <Head key={name} name={name} title={name} sort={sort} onSort={onSort} right={right} />
+          {cells.map(({ name, right }) => (
+            <Head key={name} name={name} title={DRAWN[name] ?? name} sort={sort} onSort={onSort} right={right} />
           ))}
         </div>
         <div role="rowgroup" className="relative" style={{ height: rows.getTotalSize() }}>
@@ -95,7 +100,7 @@ export function RunTable(options: Options) {
                   />
                 </span>
                 <span role="cell" className="flex items-center gap-2 truncate px-2">
-                  <Key id={run.id} />
+                  <StrokeKey stroke={strokes.get(run.id) ?? strokeOf(run.id)} />
                   <Link to="/runs/$run" params={{ run: run.id }} className="truncate font-medium hover:underline">
                     {run.name}
                   </Link>
@@ -103,20 +108,9 @@ export function RunTable(options: Options) {
                 <span role="cell" className="truncate px-2" title={run.notice || run.reason.message}>
                   {asked === undefined ? <State state={run.state} /> : <span className="text-warn">{asked.kind} asked for</span>}
                 </span>
-                <span role="cell" className="px-2">
-                  <Done run={run} />
-                </span>
-                <span role="cell" className="truncate px-2 text-dim">
-                  {how(run)}
-                </span>
-                {fields.map((name) => (
-                  <span role="cell" key={name} className="tabular truncate px-2">
-                    {value(page.columns[name]?.[item.index])}
-                  </span>
-                ))}
-                {metrics.map((name) => (
-                  <span role="cell" key={name} className="tabular truncate px-2 text-right">
-                    {number(run.summary[name])}
+                {cells.map(({ name, values, right }) => (
+                  <span role="cell" key={name} className={clsx("tabular truncate px-2", right && "text-right")}>
+                    {name === "done" ? <Done run={run} /> : name === "how" ? how(run) : cell(values[item.index], right)}
                   </span>
                 ))}
               </div>
@@ -156,14 +150,8 @@ function Head({ name, title, sort, onSort, right = false }: HeadOptions) {
   );
 }
 
-/** The run's line in charts. */
-function Key({ id }: { readonly id: string }) {
-  const { colour, dash } = strokeOf(id);
-  return (
-    <svg width="18" height="8" aria-hidden className="shrink-0">
-      <line x1="0" y1="4" x2="18" y2="4" stroke={colour} strokeWidth="2.5" strokeDasharray={dash.join(" ")} />
-    </svg>
-  );
+function cell(found: Value | undefined, measured: boolean): string {
+  return measured && typeof found === "number" ? number(found) : value(found);
 }
 
 function Done({ run }: { readonly run: Run }) {

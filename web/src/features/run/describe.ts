@@ -56,6 +56,10 @@ export function describe(payload: Payload): string {
       return `secret ${payload.name} set`;
     case "secret.deleted":
       return `secret ${payload.name} deleted`;
+    case "view.saved":
+      return `view ${payload.name} saved`;
+    case "view.deleted":
+      return `view ${payload.name} deleted`;
   }
 }
 
