@@ -99,6 +99,14 @@ def test_sigterm_ends_it_in_order(up: Up, home: Path) -> None:
     assert not (home / "server.json").exists()
 
 
+@pytest.mark.covers("up --data-root")
+def test_data_is_looked_at_below_the_roots_alone(up: Up, tmp_path: Path) -> None:
+    (tmp_path / "data" / "pets").mkdir(parents=True)
+    _, url = up("--no-agent", "--data-root", str(tmp_path / "data"))
+    assert httpx.get(f"{url}/api/v1/data/folder").json()["folders"] == ["pets"]
+    assert httpx.get(f"{url}/api/v1/data/folder", params={"path": str(tmp_path)}).status_code == 422
+
+
 @pytest.mark.covers("up --open")
 def test_it_is_opened_in_the_browser_if_that_is_asked_for(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

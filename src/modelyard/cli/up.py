@@ -38,6 +38,12 @@ def up(
         Path | None, typer.Option("--tls-key", help="Private key (PEM) of the certificate.", show_default=False)
     ] = None,
     agent: Annotated[bool, typer.Option("--agent/--no-agent", help="Train what is queued.")] = True,
+    data_root: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data-root", help="Let the page look at data below this folder; default: your home. Repeatable."
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -58,4 +64,5 @@ def up(
             webbrowser.open(address.url)
 
     with open_home(ctx) as store:
-        serve(store, Options(port=port, host=host, auth=auth, tls=tls, agent=agent), ready=ready)
+        options = Options(port=port, host=host, auth=auth, tls=tls, agent=agent, data_roots=data_root or ())
+        serve(store, options, ready=ready)

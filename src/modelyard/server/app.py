@@ -33,11 +33,13 @@ def create_app(context: Context, *, actor: str) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        inspections = context.inspections  # made before threads ask for it
         following = asyncio.create_task(context.live.run())
         try:
             yield
         finally:
             context.live.close()
+            await asyncio.to_thread(inspections.close)
             await following
 
     app = _application(lifespan)

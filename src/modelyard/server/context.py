@@ -3,12 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from secrets import token_hex
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from modelyard.api.dataroots import DataRoots
+from modelyard.api.inspections import Inspections
 from modelyard.server.live import LiveFeed
+from modelyard.server.once import Once
+from modelyard.server.views import ExperimentView
 from modelyard.store import Store
 
 
@@ -24,7 +29,16 @@ class Context:
     """Whether it has to know who asks."""
     instance: str = field(default_factory=lambda: token_hex(8))
     """Another one after each start: a page that sees it change knows that the server was restarted."""
+    data_roots: DataRoots = field(default_factory=DataRoots)
+    """Where data may be looked at."""
+    submitted: Once[ExperimentView] = field(default_factory=Once)
+    """Sweeps by the keys that clients gave them."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @cached_property
+    def inspections(self) -> Inspections:
+        """Looks at data sets."""
+        return Inspections(self.store.home, self.data_roots.environment)
 
 
 def _context(request: Request) -> Context:

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from modelyard.api.dataroots import DataRoots
 from modelyard.api.who import actor
 from modelyard.domain.errors import ConflictError, UserError
 from modelyard.server.agent import AgentKeeper
@@ -60,6 +61,8 @@ class Options:
     tls: Tls | None = None
     agent: bool = True
     """Whether to train what is queued."""
+    data_roots: Sequence[Path] = ()
+    """Folders below which data may be looked at; by default the user's home."""
 
 
 def serve(store: Store, options: Options, *, ready: Callable[[Address], None]) -> None:
@@ -76,7 +79,13 @@ def serve(store: Store, options: Options, *, ready: Callable[[Address], None]) -
             raise ConflictError("nobody could log in; make a user first: modelyard users add NAME --role admin")
         keeper = AgentKeeper(store)
         live = LiveFeed(store)
-        context = Context(store=store, live=live, trouble=lambda: keeper.trouble, demands_login=demands_login)
+        context = Context(
+            store=store,
+            live=live,
+            trouble=lambda: keeper.trouble,
+            demands_login=demands_login,
+            data_roots=DataRoots(options.data_roots),
+        )
         app = Guard(create_app(context, actor=actor()), demands_login=demands_login)
         config = _config(app, options.tls)
         scheme = "http" if options.tls is None else "https"

@@ -6,7 +6,9 @@ from modelyard.server.routes import (
     activity,
     alerts,
     bundles,
+    data,
     devices,
+    drafts,
     experiments,
     operations,
     queue,
@@ -21,5 +23,5 @@ from modelyard.server.routes import (
 api = APIRouter(prefix="/api/v1")
 for part in (system, session, users, experiments, runs, operations, stream, storage):
     api.include_router(part.router)
-for part in (activity, devices, queue, bundles, alerts):
+for part in (activity, devices, queue, bundles, alerts, drafts, data):
     api.include_router(part.router)
