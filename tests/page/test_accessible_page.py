@@ -15,6 +15,8 @@ AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min
 TABS = ("charts", "config", "logs", "devices", "events")
 PAGES = [
     "/",
+    "/new",
+    "/data",
     "/experiments/rates",
     *(f"/runs/rates-1?tab={tab}" for tab in TABS),
     "/queue",

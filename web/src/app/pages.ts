@@ -2,6 +2,7 @@
 export const PAGES = [
   ["/", "Experiments", "g e"],
   ["/queue", "Queue", "g q"],
+  ["/data", "Data", "g t"],
   ["/devices", "Devices", "g d"],
   ["/storage", "Storage", "g o"],
   ["/activity", "Activity", "g a"],
