@@ -68,6 +68,25 @@ def test_nothing_serious_in_a_window(page: Page) -> None:
     assert _violations(page) == []
 
 
+@pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
+def test_nothing_serious_where_much_is_shown(page: Page, theme: str) -> None:
+    page.get_by_label("Theme").select_option(theme)
+    page.goto("/new")
+    page.get_by_label("Sweep as YAML").fill(
+        "name: A\nrun:\n  training: {epochs: 0, ema: {decay: 2}}\n  augment: [blur]\n"
+    )
+    page.get_by_label("Explain every field").check()
+    expect(page.get_by_role("list", name="Mistakes").get_by_role("listitem")).to_have_count(3)
+    assert _violations(page) == []
+    page.goto("/data")
+    box = page.get_by_label("Folder or file")
+    expect(box).not_to_have_value("")  # the first root has come
+    box.fill("digits")
+    page.get_by_role("button", name="Look at it").click()
+    expect(page.get_by_role("table", name="Classes")).to_be_visible()
+    assert _violations(page) == []
+
+
 @pytest.mark.usefixtures("full")
 @pytest.mark.parametrize("path", PAGES)
 def test_a_phone_shows_all_of_it(page: Page, path: str) -> None:

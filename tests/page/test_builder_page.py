@@ -47,6 +47,16 @@ def test_the_form_writes_yaml_and_keeps_its_comments(builder: Page) -> None:
     _holds(builder, "hidden_sizes: [32, 16]")
 
 
+def test_what_is_typed_before_the_presets_have_come_stays(page: Page) -> None:
+    page.route("**/api/v1/presets", lambda route: (page.wait_for_timeout(1000), route.continue_()))
+    with page.expect_response("**/api/v1/presets"):
+        page.goto("/new")
+        _yaml(page).fill("name: early\n")
+    expect(page.get_by_role("button", name="Queue 1 run", exact=True)).to_be_enabled()
+    expect(page.get_by_label("Start from").get_by_role("option", name="Learning rates")).to_be_attached()
+    expect(_yaml(page)).to_have_value("name: early\n")
+
+
 def test_yaml_fills_the_form(builder: Page) -> None:
     _yaml(builder).fill("name: other\nrun: {model: cnn, optimizer: {name: sgd, learning_rate: 0.2}}\n")
     expect(_field(builder, "name")).to_have_value("other")

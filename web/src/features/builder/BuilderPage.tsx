@@ -35,11 +35,10 @@ export function BuilderPage() {
   const fresh = useRef(state.text === "" && from === undefined);
   const first = presets?.[0]?.text;
   useEffect(() => {
-    if (fresh.current && first !== undefined) {
-      fresh.current = false; // who empties the text later has it empty
-      start(first);
-    }
-  }, [first, start]);
+    if (!fresh.current || first === undefined) return;
+    fresh.current = false; // who empties the text later has it empty
+    if (state.text === "") start(first);
+  }, [first, start, state.text]);
   const area = useRef<HTMLTextAreaElement>(null);
   const mistakes = settled ? (state.checked?.mistakes ?? []) : [];
   return (
