@@ -72,6 +72,7 @@ def test_nothing_serious_in_a_window(page: Page) -> None:
 def test_nothing_serious_where_much_is_shown(page: Page, theme: str) -> None:
     page.get_by_label("Theme").select_option(theme)
     page.goto("/new")
+    expect(page.get_by_role("button", name="Queue 6 runs")).to_be_enabled()
     page.get_by_label("Sweep as YAML").fill(
         "name: A\nrun:\n  training: {epochs: 0, ema: {decay: 2}}\n  augment: [blur]\n"
     )
