@@ -1,6 +1,5 @@
 """Looks at a data set in a child process: decoding images needs the ``train`` extra."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -93,7 +92,7 @@ def check_code(
 
 
 def _ask(request: dict[str, Any], progress: Callable[[int, int], None] | None, watch: Watch | None) -> dict[str, Any]:
-    environment = None if watch is None else {**os.environ, **watch.environment}
+    environment = None if watch is None else child_environment(watch.environment)
     with JsonChild(_MODULE, environment=environment) as child:
         child.send(request)
         child.end_requests()
