@@ -42,14 +42,22 @@ def test_init_for_a_folder_of_images(cli: Any, tmp_path: Path) -> None:
     assert "is not a folder" in cli.fails(2, "init", tmp_path / "t.yaml", "--data", tmp_path / "none")
 
 
+@pytest.mark.covers("init --preset")
+def test_init_with_a_preset(cli: Any, tmp_path: Path) -> None:
+    cli("init", tmp_path / "many.yaml", "--preset", "asha")
+    sweep = read_sweep(tmp_path / "many.yaml")
+    assert (sweep.name, sweep.search.scheduler.name, sweep.search.samples) == ("many", "asha", 64)
+    assert "--preset" in cli.fails(2, "init", tmp_path / "c.yaml", "--preset", "asha", "--task", "custom")
+
+
 def test_the_template_names_every_kind_of_part() -> None:
     """The comments list the kinds; a kind that is added must be added there."""
-    from modelyard.cli.init import template
+    from modelyard.api.presets import PRESETS as SWEEPS
     from modelyard.domain.introspection import configs, kinds
     from modelyard.domain.parts.augmentations import PRESETS
     from modelyard.domain.search import SearchConfig
 
-    text = template(Path("s.yaml"), data=None, name="s")
+    text = SWEEPS["first-try"].text()
     for part in ("model", "loss", "optimizer", "schedule"):
         line = next(line for line in text.splitlines() if "#" in line and f", {list(_kinds(part))[-1]}" in line)
         assert line.split("#")[1].strip().removesuffix(",").split(", ") == list(_kinds(part))

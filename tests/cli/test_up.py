@@ -99,6 +99,14 @@ def test_sigterm_ends_it_in_order(up: Up, home: Path) -> None:
     assert not (home / "server.json").exists()
 
 
+@pytest.mark.covers("up --data-root")
+def test_data_is_looked_at_below_the_roots_alone(up: Up, tmp_path: Path) -> None:
+    (tmp_path / "data" / "pets").mkdir(parents=True)
+    _, url = up("--no-agent", "--data-root", str(tmp_path / "data"))
+    assert httpx.get(f"{url}/api/v1/data/folder").json()["folders"] == ["pets"]
+    assert httpx.get(f"{url}/api/v1/data/folder", params={"path": str(tmp_path)}).status_code == 422
+
+
 @pytest.mark.covers("up --open")
 def test_it_is_opened_in_the_browser_if_that_is_asked_for(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -126,18 +134,18 @@ def test_a_port_that_is_taken_is_told(up: Up, tmp_path: Path) -> None:
     assert "--port" in other.stderr
 
 
-@pytest.mark.covers("up --folder")
+@pytest.mark.covers("up --data-root")
 def test_images_of_a_named_folder_may_be_looked_at(up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     for name in ("shared", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "it.png").touch()
-    _, url = up("--no-agent", "--folder", str(tmp_path / "shared"))
+    _, url = up("--no-agent", "--data-root", str(tmp_path / "shared"))
     listed = httpx.get(f"{url}/api/v1/folders", params={"path": str(tmp_path / "shared")})
     assert listed.json()["files"] == ["it.png"]
     refused = httpx.get(f"{url}/api/v1/folders", params={"path": str(tmp_path / "other")})
     assert refused.status_code == 422
-    assert "allow it with: modelyard up --folder" in refused.json()["detail"]
+    assert "start modelyard up with --data-root" in refused.json()["detail"]
 
 
 def test_the_server_does_not_import_torch() -> None:

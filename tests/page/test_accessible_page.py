@@ -18,6 +18,8 @@ GROUPED = "/experiments/rates?colour=optimizer.learning_rate&facet=state&x=time"
 TABS = ("charts", "overview", "config", "classes", "logs", "checkpoints", "devices", "events")
 PAGES = [
     "/",
+    "/new",
+    "/data",
     "/experiments/rates",
     GROUPED,
     *BOARD,
@@ -74,6 +76,26 @@ def test_nothing_serious_in_a_window(page: Page) -> None:
     page.goto("/runs/rates-1")
     page.get_by_role("button", name="Clone").click()
     expect(page.get_by_role("dialog")).to_be_visible()
+    assert _violations(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
+def test_nothing_serious_where_much_is_shown(page: Page, theme: str) -> None:
+    page.get_by_label("Theme").select_option(theme)
+    page.goto("/new")
+    expect(page.get_by_role("button", name="Queue 6 runs")).to_be_enabled()
+    page.get_by_label("Sweep as YAML").fill(
+        "name: A\nrun:\n  training: {epochs: 0, ema: {decay: 2}}\n  augment: [blur]\n"
+    )
+    page.get_by_label("Explain every field").check()
+    expect(page.get_by_role("list", name="Mistakes").get_by_role("listitem")).to_have_count(3)
+    assert _violations(page) == []
+    page.goto("/data")
+    box = page.get_by_label("Folder or file")
+    expect(box).not_to_have_value("")  # the first root has come
+    box.fill("digits")
+    page.get_by_role("button", name="Look at it").click()
+    expect(page.get_by_role("table", name="Classes")).to_be_visible()
     assert _violations(page) == []
 
 

@@ -119,6 +119,12 @@ def test_a_viewer_reads(client: TestClient, token: Callable[..., dict[str, str]]
     assert [one["name"] for one in answer.json()] == [queued.name]
 
 
+def test_a_viewer_reads_no_folders(client: TestClient, token: Callable[..., dict[str, str]]) -> None:
+    for path in ("folders?path=/", "data/folder?path=/", "inspections/x"):
+        assert client.get(f"/api/v1/{path}", headers=token("vic")).status_code == 403
+        assert client.get(f"/api/v1/{path}", headers=token("eva")).status_code in {404, 422}
+
+
 def test_who_changed_something_is_on_record(
     client: TestClient, token: Callable[..., dict[str, str]], queued: Experiment, store: Store
 ) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from modelyard.domain.access import PERMISSIONS, Permission, Role
 from modelyard.domain.errors import ConflictError, NotFoundError, StoreError, UserError
 from modelyard.domain.events import SecretChanged, TokenCreated, UserChanged
-from modelyard.store import Store, clock, schema
+from modelyard.store import Store, clock, schema, schema_access
 
 PASSWORD = "correct horse battery"
 
@@ -22,7 +22,13 @@ def ann(store):
 
 def _everything(store: Store) -> str:
     with store.database.read() as connection:
-        tables = (schema.users, schema.tokens, schema.logins, schema.secrets, schema.events)
+        tables = (
+            schema_access.users,
+            schema_access.tokens,
+            schema_access.logins,
+            schema_access.secrets,
+            schema.events,
+        )
         return "".join(repr(connection.execute(select(table)).all()) for table in tables)
 
 
@@ -46,7 +52,7 @@ def test_nothing_that_was_given_is_kept_as_it_is(store, ann):
 def test_two_of_the_same_password_are_not_seen_to_be(store, ann):
     store.users.create("bob", PASSWORD, Role.VIEWER, actor="ann")
     with store.database.read() as connection:
-        hashes = connection.execute(select(schema.users.c.password)).scalars().all()
+        hashes = connection.execute(select(schema_access.users.c.password)).scalars().all()
     assert len(set(hashes)) == 2
 
 

@@ -85,8 +85,24 @@ const testing = createRoute({
   validateSearch: testingView,
 });
 
+const builder = createRoute({
+  getParentRoute: () => root,
+  path: "/new",
+  component: lazyRouteComponent(() => import("./features/builder/BuilderPage"), "BuilderPage"),
+  validateSearch: (found: Record<string, unknown>): { readonly from?: string } =>
+    typeof found["from"] === "string" ? { from: found["from"] } : {},
+});
+
+const data = createRoute({
+  getParentRoute: () => root,
+  path: "/data",
+  component: lazyRouteComponent(() => import("./features/data/DataPage"), "DataPage"),
+  validateSearch: (found: Record<string, unknown>): { readonly inspection?: string } =>
+    typeof found["inspection"] === "string" ? { inspection: found["inspection"] } : {},
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([experiments, board, run, testing, queue, devices, storage, activity, settings, shortcuts]),
+  routeTree: root.addChildren([experiments, builder, board, run, testing, data, queue, devices, storage, activity, settings, shortcuts]),
 });
 
 declare module "@tanstack/react-router" {

@@ -173,6 +173,14 @@ class Prober:
         self._scratch.cleanup()
 
 
+class NoProber(Prober):
+    """Measures nothing: what was not measured before stays unknown."""
+
+    def _ask(self, processes: int, request: Json, expected: str) -> list[Json]:
+        del processes, request, expected
+        raise ProbeError("not measured yet")
+
+
 def _spread(specs: Sequence[RunSpec], count: int) -> list[RunSpec]:
     """Return ``count`` configs, evenly from all of them; some several times where there are fewer."""
     return [specs[index * len(specs) // count] for index in range(count)]

@@ -10,7 +10,7 @@ from functools import partial
 import psutil
 
 from modelyard.agent.devices import DeviceInfo
-from modelyard.agent.probing import Prober
+from modelyard.agent.probing import NoProber, Prober
 from modelyard.api.datacheck import Samples
 from modelyard.api.measuring import Found, Measurer, Say
 from modelyard.domain.config import RunSpec
@@ -66,6 +66,8 @@ class Wanted:
     """What the user asked for; None takes the fastest."""
     fresh: bool = False
     """Measure again what is known."""
+    measure: bool = True
+    """Measure what is not known; else nothing is said of it."""
     shared: tuple[int, ...] = ()
     """How many first steps of each run another one trains for it; empty if none does."""
     start_seconds: float = 0.0
@@ -77,7 +79,7 @@ class Wanted:
 def estimate_sweep(
     specs: Sequence[RunSpec], samples: Sequence[Samples | None], wanted: Wanted, measurements: Measurements, *, say: Say
 ) -> SweepEstimate:
-    """Estimate the runs of a sweep; steps of each structure are measured unless that was done before.
+    """Estimate the runs of a sweep; steps of each structure are measured unless that was done before, or not wanted.
 
     ``samples`` are those of each run, as far as they are known. ``say`` is called with what is measured next. Raises
     ``MissingExtraError``.
@@ -90,7 +92,8 @@ def estimate_sweep(
         structures.setdefault(structure_hash(spec), []).append(index)
     ordered = sorted(structures.values(), key=len, reverse=True)
     found: list[tuple[StructureEstimate, Found]] = []
-    with Prober(device=group.device, threads=group.threads, processes=group.processes, code=wanted.code) as prober:
+    kind = Prober if wanted.measure else NoProber
+    with kind(device=group.device, threads=group.threads, processes=group.processes, code=wanted.code) as prober:
         measurer = Measurer(
             prober,
             measurements,

@@ -29,14 +29,20 @@ class SweepPlan:
 
 
 def plan_sweep(
-    sweep: SweepSpec, specs: Sequence[RunSpec], resources: Resources, *, costs: Sequence[float] | None = None
+    sweep: SweepSpec,
+    specs: Sequence[RunSpec],
+    resources: Resources,
+    *,
+    costs: Sequence[float] | None = None,
+    devices: Sequence[DeviceInfo] | None = None,
 ) -> SweepPlan:
     """Plan a sweep for this machine; ``costs`` are the seconds that each run takes, if that is known.
 
-    Raises ``UserError`` for resources that make no sense.
+    ``devices`` are its accelerators, where they have been asked for before. Raises ``UserError`` for resources that
+    make no sense.
     """
-    devices = accelerators()
+    devices = accelerators() if devices is None else devices
     plan = make_plan(
         specs, cores=cores(), devices=[device.name for device in devices], wishes=resources.wishes(), costs=costs
     )
-    return SweepPlan(sweep, tuple(specs), plan, cores(), devices)
+    return SweepPlan(sweep, tuple(specs), plan, cores(), tuple(devices))

@@ -33,13 +33,17 @@ def parse_sweep(text: str, source: str) -> SweepSpec:
 
     The search is expanded once, so that a sweep that is returned can be run. Raises ``ConfigError``.
     """
+    return parse_runs(text, source)[0]
+
+
+def parse_runs(text: str, source: str) -> tuple[SweepSpec, tuple[RunSpec, ...]]:
+    """Do the same, and return its runs besides, as far as they are known before any has trained."""
     document = read_json(text, source) if source.endswith(".json") else read_yaml(text, source)
     if not isinstance(document.value, dict):
         raise ConfigError(f"{source}:1: a sweep file holds keys such as 'name', 'run' and 'search'")
     _make_paths_absolute(document.value, folder_of(source))
     sweep = validate(SweepSpec, document.value, source=source, lines=document.lines)
-    expand_at(sweep, source, document.lines)
-    return sweep
+    return sweep, expand_at(sweep, source, document.lines)
 
 
 def sweep_from_mapping(value: Mapping[str, Any]) -> SweepSpec:

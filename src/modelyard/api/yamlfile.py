@@ -45,7 +45,7 @@ for _tag, _pattern, _first in _CORE_SCHEMA:
 def read_yaml(text: str, source: str) -> Document:
     """Parse YAML. Raises ``ConfigError`` with file and line: syntax, duplicate keys, tags, endless aliases."""
     try:
-        root = _compose(text)
+        root = compose(text)
         if root is None:
             raise ConfigError(f"{source}: the file is empty")
         reader = _Reader(source)
@@ -65,12 +65,18 @@ def read_value(text: str, source: str) -> Any:
     return read_yaml(text, source).value if text.strip() else None
 
 
-def _compose(text: str) -> yaml.Node | None:
+def compose(text: str) -> yaml.Node | None:
+    """Return the root of a text, with the places of all values in it. Raises ``yaml.YAMLError``."""
     loader = _CoreLoader(text)
     try:
         return loader.get_single_node()
     finally:
         loader.dispose()
+
+
+def value_of(node: yaml.Node) -> Any:
+    """Return what a node of a readable text holds."""
+    return _Reader("").read(node, ())
 
 
 class _Reader:

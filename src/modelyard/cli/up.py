@@ -38,10 +38,10 @@ def up(
         Path | None, typer.Option("--tls-key", help="Private key (PEM) of the certificate.", show_default=False)
     ] = None,
     agent: Annotated[bool, typer.Option("--agent/--no-agent", help="Train what is queued.")] = True,
-    folder: Annotated[
+    data_root: Annotated[
         list[Path] | None,
         typer.Option(
-            "--folder", help="A folder besides your own whose images models may be tried on; may be repeated."
+            "--data-root", help="Let the page read data and images below this folder; default: your home. Repeatable."
         ),
     ] = None,
     browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
@@ -64,5 +64,5 @@ def up(
             webbrowser.open(address.url)
 
     with open_home(ctx) as store:
-        options = Options(port=port, host=host, auth=auth, tls=tls, agent=agent, folders=folder or ())
+        options = Options(port=port, host=host, auth=auth, tls=tls, agent=agent, data_roots=data_root or ())
         serve(store, options, ready=ready)

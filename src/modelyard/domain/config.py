@@ -1,6 +1,7 @@
 """RunSpec: everything that decides one run. SweepSpec: a base run, a search space, and how to search it."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
@@ -20,7 +21,9 @@ from modelyard.domain.search_checks import check_search
 from modelyard.domain.validation import nearest
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_USER_CODE = {"custom": "custom", "hf-trainer": "trainer"}
+Task = Literal["image-classification", "custom", "hf-trainer"]
+
+_USER_CODE: Mapping[Task, str] = {"custom": "custom", "hf-trainer": "trainer"}
 """Tasks that are code of the user's own, and the field of each."""
 _IMAGE_PARTS = ("data", "model", "loss", "augment", "metrics")
 """Fields of image classification alone; code of the user's own decides all of that by itself."""
@@ -39,10 +42,15 @@ _OF_THE_TRAINER = (
 """Fields that a ``transformers.Trainer`` has in its own arguments."""
 
 
+def unused_fields(task: Task) -> tuple[str, ...]:
+    """Return the fields of a run (dotted) that a task's own code decides, so that they must stay as they are."""
+    return {"image-classification": (), "custom": _IMAGE_PARTS, "hf-trainer": (*_IMAGE_PARTS, *_OF_THE_TRAINER)}[task]
+
+
 class RunSpec(Config):
     """One configuration: equal specs on the same device end with bit-identical weights."""
 
-    task: Literal["image-classification", "custom", "hf-trainer"] = "image-classification"
+    task: Task = "image-classification"
     """What is trained."""
     custom: Custom | None = None
     """Your own class; for the task ``custom``, which takes data, model, loss and metrics from it."""
@@ -78,16 +86,10 @@ class RunSpec(Config):
                     if self.task == task
                     else f"{name}: no effect with the task {self.task!r}; remove it, or set task: {task}"
                 )
-        for path in self._unused_fields:
+        for path in unused_fields(self.task):
             if _field(self, path) != _default(path):
                 raise ValueError(f"{path}: no effect with the task {self.task!r}, whose code decides it; remove it")
         return self
-
-    @property
-    def _unused_fields(self) -> tuple[str, ...]:
-        if self.user_code is None:
-            return ()
-        return _IMAGE_PARTS if self.task == "custom" else (*_IMAGE_PARTS, *_OF_THE_TRAINER)
 
     @model_validator(mode="after")
     def _watched_metrics_are_measured(self) -> Self:
@@ -110,7 +112,7 @@ class RunSpec(Config):
     def _leave_out_what_has_no_effect(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the parts of other tasks: they decide nothing, so they do not count for the hash either."""
         dumped: dict[str, Any] = handler(self)
-        unused = {*_USER_CODE.values(), *self._unused_fields} - {_USER_CODE.get(self.task)}
+        unused = {*_USER_CODE.values(), *unused_fields(self.task)} - {_USER_CODE.get(self.task)}
         return {name: value for name, value in dumped.items() if name not in unused}
 
     @property

@@ -1,5 +1,6 @@
 """The search space: which fields of a run vary, over what, and how they are combined."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -79,14 +80,14 @@ class Budget(Config):
         return self
 
 
-_Method = Literal["single", "grid", "random", "list", "tpe", "cma-es", "nsga2"]
+Method = Literal["single", "grid", "random", "list", "tpe", "cma-es", "nsga2"]
 
 DEFAULT_METRIC = "val_loss"
 DEFAULT_CONCURRENCY = 16
 LEARNING_METHODS = frozenset({"tpe", "cma-es", "nsga2"})
 """Methods whose next run depends on how the others did."""
 _DRAWS = ("space", "samples")
-_NEEDS: dict[_Method, tuple[str, ...]] = {
+NEEDS: Mapping[Method, tuple[str, ...]] = {
     "single": (),
     "grid": ("space",),
     "random": _DRAWS,
@@ -95,12 +96,13 @@ _NEEDS: dict[_Method, tuple[str, ...]] = {
     "cma-es": _DRAWS,
     "nsga2": (*_DRAWS, "objectives"),
 }
+"""The fields that each method takes, all of which it needs; those of other methods have no effect with it."""
 
 
 class SearchConfig(Config):
     """How one base run becomes many."""
 
-    method: _Method = "single"
+    method: Method = "single"
     """``single``: the base run alone; ``grid``: all combinations; ``random``: samples; ``list``: what ``runs`` says;
     ``tpe``, ``cma-es``, ``nsga2``: each sample learns from those before (Optuna)."""
     space: dict[str, Dimension] = {}
@@ -127,7 +129,7 @@ class SearchConfig(Config):
 
     @model_validator(mode="after")
     def _fits_method(self) -> Self:
-        needs = _NEEDS[self.method]
+        needs = NEEDS[self.method]
         for field in ("space", "runs", "samples", "objectives"):
             given = bool(getattr(self, field))
             if field in needs and not given:

@@ -25,6 +25,8 @@ _API = "/api/v1/"
 _PUBLIC = frozenset({"/api/v1/session", "/api/v1/openapi.json"})
 _OWN = ("/api/v1/tokens", "/api/v1/account")
 """What everybody may change for oneself."""
+_DISK = ("/api/v1/folders", "/api/v1/data/", "/api/v1/inspections")
+"""What reads the disk of the server's user is not for those who only look at runs."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = "bearer "
 
@@ -87,7 +89,7 @@ def _check(identity: Identity | None, headers: Headers, method: str, path: str) 
             "this server has to know who asks: log in, or send a token that is valid (Authorization: Bearer TOKEN)",
         )
     if method in _SAFE:
-        needed = Permission.READ
+        needed = Permission.WRITE if path.startswith(_DISK) else Permission.READ
     else:
         needed = Permission.READ if path.startswith(_OWN) else Permission.WRITE
         sent = headers.get(CSRF_HEADER, "")

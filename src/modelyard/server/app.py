@@ -33,12 +33,14 @@ def create_app(context: Context, *, actor: str) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        inspections = context.inspections  # made before threads ask for it
         following = asyncio.create_task(context.live.run())
         models = context.models
         try:
             yield
         finally:
             context.live.close()
+            await asyncio.to_thread(inspections.close)
             await following
             await asyncio.to_thread(models.close)
 

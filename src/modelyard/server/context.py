@@ -4,15 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from secrets import token_hex
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from modelyard.agent.model_worker import ModelWorker
-from modelyard.server.folders import Folders
+from modelyard.api.dataroots import DataRoots
+from modelyard.api.inspections import Inspections
 from modelyard.server.live import LiveFeed
+from modelyard.server.once import Once
+from modelyard.server.views import ExperimentView
 from modelyard.store import Store
 
 
@@ -28,14 +30,21 @@ class Context:
     """Whether it has to know who asks."""
     instance: str = field(default_factory=lambda: token_hex(8))
     """Another one after each start: a page that sees it change knows that the server was restarted."""
+    data_roots: DataRoots = field(default_factory=DataRoots)
+    """Where data may be looked at, and models tried on images."""
+    submitted: Once[ExperimentView] = field(default_factory=Once)
+    """Sweeps by the keys that clients gave them."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    folders: Folders = field(default_factory=lambda: Folders([Path.home()]))
-    """Whose images models may be tried on."""
 
     @cached_property
     def models(self) -> ModelWorker:
         """The process that predicts; it starts when it is first asked."""
         return ModelWorker(self.store)
+
+    @cached_property
+    def inspections(self) -> Inspections:
+        """Looks at data sets."""
+        return Inspections(self.store.home, self.data_roots.environment)
 
 
 def _context(request: Request) -> Context:

@@ -15,13 +15,13 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from modelyard.api.dataroots import DataRoots
 from modelyard.api.who import actor
 from modelyard.domain.errors import ConflictError, UserError
 from modelyard.server.agent import AgentKeeper
 from modelyard.server.alerting import AlertKeeper
 from modelyard.server.app import create_app
 from modelyard.server.context import Context
-from modelyard.server.folders import Folders
 from modelyard.server.guard import Guard
 from modelyard.server.listening import LOOPBACK, listen, name_of
 from modelyard.server.live import LiveFeed
@@ -61,8 +61,8 @@ class Options:
     tls: Tls | None = None
     agent: bool = True
     """Whether to train what is queued."""
-    folders: Sequence[Path] = ()
-    """Folders besides the user's own whose images models may be tried on."""
+    data_roots: Sequence[Path] = ()
+    """Folders below which data may be looked at; by default the user's home."""
 
 
 def serve(store: Store, options: Options, *, ready: Callable[[Address], None]) -> None:
@@ -83,8 +83,8 @@ def serve(store: Store, options: Options, *, ready: Callable[[Address], None]) -
             store=store,
             live=live,
             trouble=lambda: keeper.trouble,
-            folders=Folders([Path.home(), *options.folders]),
             demands_login=demands_login,
+            data_roots=DataRoots(options.data_roots),
         )
         app = Guard(create_app(context, actor=actor()), demands_login=demands_login)
         config = _config(app, options.tls)

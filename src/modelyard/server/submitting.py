@@ -1,12 +1,12 @@
 """Takes sweeps that somebody sends: as the text of a sweep file, or as a mapping."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from modelyard.api.datacheck import check_runs, check_search
-from modelyard.api.sweepfile import expand_at, parse_sweep, sweep_from_mapping
+from modelyard.api.sweepfile import expand_at, parse_runs, sweep_from_mapping
 from modelyard.api.training import create
 from modelyard.domain.config import RunSpec, SweepSpec
 from modelyard.domain.errors import ConfigError
@@ -24,6 +24,8 @@ class Submission(BaseModel):
 
     text: str | None = None
     sweep: Mapping[str, Any] | None = None
+    key: Annotated[str, Field(max_length=100)] = ""
+    """Any text that the client chose for it: what comes twice with the same key is queued once."""
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -64,7 +66,6 @@ def validate_submission(submission: Submission) -> Validated:
 
 def _read(submission: Submission) -> tuple[SweepSpec, tuple[RunSpec, ...]]:
     if submission.text is not None:
-        sweep = parse_sweep(submission.text, SOURCE)
-        return sweep, expand_at(sweep, SOURCE)
+        return parse_runs(submission.text, SOURCE)
     sweep = sweep_from_mapping(submission.sweep or {})
     return sweep, expand_at(sweep)

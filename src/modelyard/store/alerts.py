@@ -13,7 +13,8 @@ from modelyard.domain.run import Run
 from modelyard.store import clock
 from modelyard.store.database import Database
 from modelyard.store.references import new_id
-from modelyard.store.schema import alert_rules, alerts, events
+from modelyard.store.schema import events
+from modelyard.store.schema_access import alert_rules, alerts
 
 MOST_RULES = 100
 SENDING_SECONDS = 60

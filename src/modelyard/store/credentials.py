@@ -14,7 +14,7 @@ from modelyard.domain.events import LoggedIn, TokenCreated, TokenRevoked
 from modelyard.store import clock, eventfeed
 from modelyard.store.database import Database
 from modelyard.store.references import new_id
-from modelyard.store.schema import logins, tokens, users
+from modelyard.store.schema_access import logins, tokens, users
 
 TOKEN_PREFIX = "modelyard_"  # noqa: S105 - the part that all of them share
 """So that scanners for secrets in source code know what they found."""

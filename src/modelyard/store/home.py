@@ -16,7 +16,10 @@ from modelyard.store.reserve import Reserve, free_bytes
 _FORMAT = 1
 _MARKER = "home.json"
 _LOCK = "home.lock"
-_OURS = ("modelyard.db", "blobs", "scratch", "logs", "features", "doorbell", "reserve", "measurements", "devices")
+_OURS = (
+    *("modelyard.db", "blobs", "scratch", "logs", "features", "doorbell", "reserve"),
+    *("measurements", "devices", "inspections"),
+)
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -70,6 +73,11 @@ class Home:
     def devices(self) -> Path:
         """The folder of what devices did lately; it may be deleted at any time."""
         return self.path / "devices"
+
+    @property
+    def inspections(self) -> Path:
+        """The folder of what was found out about data sets; it may be deleted at any time."""
+        return self.path / "inspections"
 
     @property
     def scratch_root(self) -> Path:

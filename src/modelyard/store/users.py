@@ -13,7 +13,7 @@ from modelyard.domain.events import UserChanged, UserCreated, UserDeleted
 from modelyard.store import clock, eventfeed
 from modelyard.store.database import Database
 from modelyard.store.references import new_id
-from modelyard.store.schema import logins, users
+from modelyard.store.schema_access import logins, users
 
 _COST, _BLOCK, _PARALLEL = 1 << 15, 8, 3
 """Of scrypt, as OWASP recommends: 32 MiB and some tenths of a second for one guess."""

@@ -12,7 +12,7 @@ from modelyard.domain.events import SecretChanged, SecretDeleted
 from modelyard.store import clock, eventfeed
 from modelyard.store.database import Database
 from modelyard.store.home import Home
-from modelyard.store.schema import secrets
+from modelyard.store.schema_access import secrets
 
 if TYPE_CHECKING:
     from modelyard.store.cipher import Cipher

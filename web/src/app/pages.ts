@@ -2,7 +2,9 @@
 export const PAGES = [
   ["/", "Experiments", "g e"],
   ["/testing", "Testing", "g t"],
+  ["/data", "Data", "g f"],
   ["/queue", "Queue", "g q"],
+  ["/data", "Data", "g t"],
   ["/devices", "Devices", "g d"],
   ["/storage", "Storage", "g o"],
   ["/activity", "Activity", "g a"],

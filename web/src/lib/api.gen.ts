@@ -190,6 +190,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/data/folder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Folder
+         * @description List a folder below the data roots; without ``path``, the first root.
+         */
+        get: operations["data_folder"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Datasets
+         * @description List the data sets that runs used, their versions by fingerprint, and which experiments used them.
+         */
+        get: operations["data_datasets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -224,6 +264,46 @@ export interface paths {
         get: operations["devices_history"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check
+         * @description Apply edits to the text of a sweep and check it, as one types; nothing is created, no data is opened.
+         */
+        post: operations["drafts_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/drafts/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Estimate
+         * @description Say what a sweep takes on this machine, as far as that was measured before.
+         */
+        post: operations["drafts_estimate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -418,6 +498,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/experiments/{ref}/text": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Text
+         * @description Return an experiment's sweep as a file, to start from.
+         */
+        get: operations["drafts_text"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/experiments/{ref}/ways": {
         parameters: {
             query?: never;
@@ -452,6 +552,74 @@ export interface paths {
         get: operations["predictions_folder"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/inspections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Inspections
+         * @description List looks at data sets, newest first.
+         */
+        get: operations["data_inspections"];
+        put?: never;
+        /**
+         * Inspect
+         * @description Look at every image of a data set: splits, classes, sizes, duplicates, damage, some pictures.
+         */
+        post: operations["data_inspect"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/inspections/{inspection_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Inspection
+         * @description Return a look at a data set and, once it is done, what was found.
+         */
+        get: operations["data_inspection"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete
+         * @description Forget a look at a data set that is over.
+         */
+        delete: operations["data_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/inspections/{inspection_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel
+         * @description End a look at a data set that is not over.
+         */
+        post: operations["data_cancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -514,6 +682,26 @@ export interface paths {
          * @description Say what models see in some images of a folder; one that cannot be read has an ``error``.
          */
         post: operations["predictions_predict_files"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/presets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Presets
+         * @description List sweeps to start from; ``modelyard init --preset`` writes the same.
+         */
+        get: operations["drafts_presets"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -945,6 +1133,26 @@ export interface paths {
          *     The first time, the whole validation data are predicted.
          */
         get: operations["predictions_samples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Schema
+         * @description Return what a sweep can hold, from the classes that check it.
+         */
+        get: operations["drafts_schema"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1656,6 +1864,22 @@ export interface components {
             times: number[];
         };
         /**
+         * DatasetView
+         * @description A place that data comes from.
+         */
+        DatasetView: {
+            /** Data */
+            data: {
+                [key: string]: unknown;
+            } | null;
+            /** Path */
+            path: string | null;
+            /** Source */
+            source: string;
+            /** Versions */
+            versions: components["schemas"]["VersionView"][];
+        };
+        /**
          * Decision
          * @description One decision of a search, for people and for the record.
          */
@@ -1745,6 +1969,56 @@ export interface components {
             };
         };
         /**
+         * Draft
+         * @description A sweep as it stands.
+         */
+        Draft: {
+            /** Document */
+            document: {
+                [key: string]: unknown;
+            } | null;
+            /** Lost */
+            lost: string[];
+            /** Mistakes */
+            mistakes: components["schemas"]["Mistake"][];
+            /** Name */
+            name: string | null;
+            /** Runs */
+            runs: number | null;
+            /** Samples */
+            samples: number | null;
+            /** Text */
+            text: string;
+        };
+        /**
+         * DraftEdit
+         * @description A value that a form sets in a sweep, or takes away.
+         */
+        DraftEdit: {
+            /** Path */
+            path: string[];
+            /**
+             * Remove
+             * @default false
+             */
+            remove: boolean;
+            /** Value */
+            value?: unknown;
+        };
+        /**
+         * DraftRequest
+         * @description The text of a sweep file as somebody has it, and what a form changes in it.
+         */
+        DraftRequest: {
+            /**
+             * Edits
+             * @default []
+             */
+            edits: components["schemas"]["DraftEdit"][];
+            /** Text */
+            text: string;
+        };
+        /**
          * EffectPoint
          * @description One run.
          */
@@ -1800,6 +2074,28 @@ export interface components {
              * @enum {string}
              */
             kind: "email";
+        };
+        /**
+         * EstimateView
+         * @description What a sweep takes on this machine, from what was measured before; nothing is measured for it.
+         */
+        EstimateView: {
+            /** Measured */
+            measured: number;
+            /** Memory Bytes */
+            memory_bytes: number | null;
+            /** Note */
+            note: string;
+            /** Processes */
+            processes: number;
+            /** Search */
+            search: boolean;
+            /** Seconds */
+            seconds: number | null;
+            /** Stacked */
+            stacked: number;
+            /** Structures */
+            structures: number;
         };
         /**
          * EventView
@@ -2018,16 +2314,6 @@ export interface components {
             models: string[];
         };
         /**
-         * FolderView
-         * @description The images of a folder.
-         */
-        FolderView: {
-            /** Files */
-            files: string[];
-            /** Folder */
-            folder: string;
-        };
-        /**
          * FootprintView
          * @description What runs take together, in bytes.
          */
@@ -2098,6 +2384,82 @@ export interface components {
             runs: string[];
             /** Search Ended */
             search_ended: boolean;
+        };
+        /**
+         * InspectionDetail
+         * @description A look at a data set, and what was found.
+         */
+        InspectionDetail: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Data */
+            data: {
+                [key: string]: unknown;
+            };
+            /** Done */
+            done: number;
+            /** Ended At */
+            ended_at: string | null;
+            /** Id */
+            id: string;
+            /** Message */
+            message: string;
+            /** Report */
+            report: {
+                [key: string]: unknown;
+            } | null;
+            state: components["schemas"]["InspectionState"];
+            /** Total */
+            total: number | null;
+        };
+        /**
+         * InspectionRequest
+         * @description What to look at.
+         */
+        InspectionRequest: {
+            /** Path */
+            path: string;
+            /** Source */
+            source?: ("digits" | "image-folder" | "parquet" | "huggingface" | "idx") | null;
+            /** Test Fraction */
+            test_fraction?: number | null;
+            /** Val Fraction */
+            val_fraction?: number | null;
+        };
+        /**
+         * InspectionState
+         * @description What has become of an inspection.
+         * @enum {string}
+         */
+        InspectionState: "waiting" | "reading" | "done" | "failed" | "cancelled" | "interrupted";
+        /**
+         * InspectionView
+         * @description A look at a data set.
+         */
+        InspectionView: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Data */
+            data: {
+                [key: string]: unknown;
+            };
+            /** Done */
+            done: number;
+            /** Ended At */
+            ended_at: string | null;
+            /** Id */
+            id: string;
+            /** Message */
+            message: string;
+            state: components["schemas"]["InspectionState"];
+            /** Total */
+            total: number | null;
         };
         /**
          * Kept
@@ -2183,6 +2545,20 @@ export interface components {
             /** Secret */
             secret: string;
             token: components["schemas"]["TokenView"];
+        };
+        /**
+         * Mistake
+         * @description Something that keeps a sweep from being queued.
+         */
+        Mistake: {
+            /** Field */
+            field: string;
+            /** Line */
+            line: number | null;
+            /** Message */
+            message: string;
+            /** Told */
+            told: string;
         };
         /**
          * NamedView
@@ -2394,6 +2770,22 @@ export interface components {
             predictions: components["schemas"]["PredictionView"][];
             /** Restarted */
             restarted: boolean;
+        };
+        /**
+         * PresetView
+         * @description A sweep to start from.
+         */
+        PresetView: {
+            /** About */
+            about: string;
+            /** Name */
+            name: string;
+            /** Needs */
+            needs: string[];
+            /** Text */
+            text: string;
+            /** Title */
+            title: string;
         };
         /**
          * Problem
@@ -2928,6 +3320,30 @@ export interface components {
             };
         };
         /**
+         * SchemaView
+         * @description What a sweep can hold.
+         */
+        SchemaView: {
+            /** Augmentation Presets */
+            augmentation_presets: {
+                [key: string]: {
+                    [key: string]: unknown;
+                }[];
+            };
+            /** Method Fields */
+            method_fields: {
+                [key: string]: string[];
+            };
+            /** Sweep */
+            sweep: {
+                [key: string]: unknown;
+            };
+            /** Unused Fields */
+            unused_fields: {
+                [key: string]: string[];
+            };
+        };
+        /**
          * SearchDecided
          * @description A search decided about one of its trials.
          */
@@ -3151,12 +3567,25 @@ export interface components {
          * @description A sweep: exactly one of ``text`` (YAML, as in a sweep file) and ``sweep`` (the same as a mapping).
          */
         Submission: {
+            /**
+             * Key
+             * @default
+             */
+            key: string;
             /** Sweep */
             sweep?: {
                 [key: string]: unknown;
             } | null;
             /** Text */
             text?: string | null;
+        };
+        /**
+         * TextView
+         * @description The text of a sweep file.
+         */
+        TextView: {
+            /** Text */
+            text: string;
         };
         /**
          * TokenCreated
@@ -3351,22 +3780,6 @@ export interface components {
             type: "user.deleted";
         };
         /**
-         * UserView
-         * @description A user.
-         */
-        UserView: {
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /** Id */
-            id: string;
-            /** Name */
-            name: string;
-            role: components["schemas"]["Role"];
-        };
-        /**
          * Validated
          * @description What is to be said of a sweep before it is queued.
          */
@@ -3383,6 +3796,20 @@ export interface components {
             } | null;
             /** Valid */
             valid: boolean;
+        };
+        /**
+         * VersionView
+         * @description A data set as it was once.
+         */
+        VersionView: {
+            /** Experiments */
+            experiments: components["schemas"]["modelyard__server__datasets__UserView"][];
+            /** Fingerprint */
+            fingerprint: string | null;
+            /** First Used */
+            first_used: string | null;
+            /** Last Used */
+            last_used: string | null;
         };
         /**
          * ViewContent
@@ -3457,6 +3884,62 @@ export interface components {
              * @description ``http`` or ``https``, without a user name; redirections are not followed.
              */
             url: string;
+        };
+        /**
+         * UserView
+         * @description An experiment that used a data set.
+         */
+        modelyard__server__datasets__UserView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Runs */
+            runs: number;
+        };
+        /**
+         * FolderView
+         * @description A folder that may be looked at; hidden entries are left out.
+         */
+        modelyard__server__routes__data__FolderView: {
+            /** Files */
+            files: number;
+            /** Folders */
+            folders: string[];
+            /** Parent */
+            parent: string | null;
+            /** Path */
+            path: string;
+            /** Roots */
+            roots: string[];
+            /** Truncated */
+            truncated: boolean;
+        };
+        /**
+         * FolderView
+         * @description The images of a folder.
+         */
+        modelyard__server__routes__predictions__FolderView: {
+            /** Files */
+            files: string[];
+            /** Folder */
+            folder: string;
+        };
+        /**
+         * UserView
+         * @description A user.
+         */
+        modelyard__server__routes__users__UserView: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            role: components["schemas"]["Role"];
         };
     };
     responses: never;
@@ -3798,6 +4281,66 @@ export interface operations {
             };
         };
     };
+    data_folder: {
+        parameters: {
+            query?: {
+                path?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["modelyard__server__routes__data__FolderView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    data_datasets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetView"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     devices_devices: {
         parameters: {
             query?: never;
@@ -3851,6 +4394,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CurveView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drafts_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Draft"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drafts_estimate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TextView"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EstimateView"];
                 };
             };
             /** @description What went wrong */
@@ -4218,6 +4827,37 @@ export interface operations {
             };
         };
     };
+    drafts_text: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TextView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     board_ways: {
         parameters: {
             query?: never;
@@ -4266,7 +4906,160 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FolderView"];
+                    "application/json": components["schemas"]["modelyard__server__routes__predictions__FolderView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    data_inspections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InspectionView"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    data_inspect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InspectionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InspectionView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    data_inspection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                inspection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InspectionDetail"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    data_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                inspection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    data_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                inspection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InspectionView"];
                 };
             };
             /** @description What went wrong */
@@ -4374,6 +5167,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FileView"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drafts_presets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetView"][];
                 };
             };
             /** @description What went wrong */
@@ -5154,6 +5976,35 @@ export interface operations {
             };
         };
     };
+    drafts_schema: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchemaView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     access_secrets: {
         parameters: {
             query?: never;
@@ -5599,7 +6450,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserView"][];
+                    "application/json": components["schemas"]["modelyard__server__routes__users__UserView"][];
                 };
             };
             /** @description What went wrong */
@@ -5632,7 +6483,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserView"];
+                    "application/json": components["schemas"]["modelyard__server__routes__users__UserView"];
                 };
             };
             /** @description What went wrong */
@@ -5696,7 +6547,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserView"];
+                    "application/json": components["schemas"]["modelyard__server__routes__users__UserView"];
                 };
             };
             /** @description What went wrong */

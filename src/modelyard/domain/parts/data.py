@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from modelyard.domain.base import Config
 
+ROOTS_VARIABLE = "MODELYARD_DATA_ROOTS"
+"""Environment variable: the folders that data may be read from, separated as in ``PATH``; without it, any."""
+
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -9,7 +9,9 @@ from modelyard.server.routes import (
     board,
     bundles,
     checkpoints,
+    data,
     devices,
+    drafts,
     experiments,
     lineage,
     operations,
@@ -25,9 +27,9 @@ from modelyard.server.routes import (
 )
 
 _WHO = (system, session, users, alerts)
-_EXPERIMENTS = (experiments, board, saved_views, bundles)
+_EXPERIMENTS = (experiments, drafts, board, saved_views, bundles)
 _RUNS = (runs, artifacts, checkpoints, lineage, operations, predictions)
-_HOME = (stream, storage, activity, devices, queue)
+_HOME = (stream, storage, activity, devices, queue, data)
 
 api = APIRouter(prefix="/api/v1")
 for part in (*_WHO, *_EXPERIMENTS, *_RUNS, *_HOME):

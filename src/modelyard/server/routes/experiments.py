@@ -29,7 +29,11 @@ def experiments(here: Here, project: str | None = None) -> list[ExperimentView]:
 @router.post("/experiments", status_code=HTTPStatus.CREATED)
 def create(here: Here, actor: Actor, submission: Submission) -> ExperimentView:
     """Check a sweep, down to its data and models, and queue its runs."""
-    return submit(here.store, submission, actor=actor)
+
+    def work() -> ExperimentView:
+        return submit(here.store, submission, actor=actor)
+
+    return here.submitted.do(f"{actor}/{submission.key}", work) if submission.key else work()
 
 
 @router.post("/experiments/validate")

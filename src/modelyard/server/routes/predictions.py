@@ -10,10 +10,11 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.checkpoints import best_or_last, find_checkpoint
+from modelyard.api.dataroots import DataRoots
 from modelyard.domain.checkpoint import Checkpoint
 from modelyard.domain.errors import UserError
 from modelyard.server.context import Context, Here
-from modelyard.server.folders import Folders
+from modelyard.server.folders import images_in
 from modelyard.server.views import View
 
 router = APIRouter(tags=["predictions"])
@@ -133,7 +134,7 @@ async def predict(
 @router.get("/folders")
 def folder(here: Here, path: Annotated[str, Query(max_length=4096)]) -> FolderView:
     """List the images in a folder of the server's machine, and in those below it."""
-    return FolderView(folder=str(here.folders.inside(path)), files=here.folders.images(path))
+    return FolderView(folder=str(here.data_roots.resolve(path)), files=images_in(here.data_roots, path))
 
 
 @router.post("/predictions/files")
@@ -142,7 +143,7 @@ def predict_files(here: Here, asked: FilesRequest) -> list[FileView]:
     found = [(model, _checkpoint(here, model)) for model in asked.models]
     answers = []
     for file in asked.files:
-        predicted = _predict(here, found, partial(_of_file, here.folders, asked.folder, file))
+        predicted = _predict(here, found, partial(_of_file, here.data_roots, asked.folder, file))
         answers.append(FileView(file=file, **dict(predicted)))
     return answers
 
@@ -186,9 +187,9 @@ def _predict_image(here: Context, models: Sequence[str], image: bytes, name: str
     return _predict(here, found, lambda: asked)
 
 
-def _of_file(folders: Folders, folder: str, file: str) -> dict[str, Any]:
+def _of_file(roots: DataRoots, folder: str, file: str) -> dict[str, Any]:
     """Return what to ask about a file. Raises ``UserError`` for one that leads out of where images may be."""
-    path = folders.inside(folders.inside(folder) / file)
+    path = roots.resolve(str(roots.resolve(folder) / file))
     return {"file": str(path), "name": file, "pictures": False}
 
 

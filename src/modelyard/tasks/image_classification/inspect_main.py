@@ -1,7 +1,8 @@
 """``python -m modelyard.tasks.image_classification.inspect_main``: inspects a data set in a process of its own.
 
-Reads one JSON object from standard input: ``{"data": <DataConfig>, "folder": <str or null>}``. Writes JSON lines to
-standard output: any number of ``{"progress": [done, total]}``, then one ``{"report": {...}}`` (a ``DatasetReport``) or
+Reads one JSON object from standard input: ``{"data": <DataConfig>, "folder": <str or null>, "samples": <pictures of
+each class>}``. Writes JSON lines to standard output: any number of ``{"progress": [done, total]}``, then one
+``{"report": {...}}`` (a ``DatasetReport`` and, if wanted, ``samples``: PNG pictures in base64 by class) or
 ``{"error": {"kind": <class of the error>, "message": ...}}``. Ends with the error's exit code, else with 0.
 """
 
@@ -18,6 +19,7 @@ from modelyard.domain.errors import ConfigError, ModelyardError
 from modelyard.domain.parts.data import DataConfig
 from modelyard.domain.validation import validate
 from modelyard.tasks.image_classification.data import inspect
+from modelyard.tasks.image_classification.data.thumbnails import thumbnails
 
 _SECONDS_BETWEEN_LINES = 0.1
 
@@ -27,6 +29,7 @@ class _Request(BaseModel):
 
     data: DataConfig
     folder: Path | None = None
+    samples: int = 0
 
 
 class _ProgressLines:
@@ -47,7 +50,8 @@ def main() -> int:
     try:
         request = _read_request(sys.stdin.read())
         report = inspect(request.data, folder=request.folder, progress=_ProgressLines())
-        _write({"report": report.model_dump(mode="json")})
+        pictures = {"samples": thumbnails(request.data, request.folder, request.samples)} if request.samples else {}
+        _write({"report": report.model_dump(mode="json") | pictures})
     except ModelyardError as error:
         _write({"error": {"kind": type(error).__name__, "message": str(error)}})
         return error.exit_code

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { Tabs } from "radix-ui";
 import { lazy, Suspense, useMemo, useState } from "react";
 import { Failure } from "@/components/ui/message";
@@ -51,6 +51,9 @@ export function BoardPage() {
       <div className="flex flex-wrap items-center gap-3">
         <h1 className="text-lg font-semibold">{experiment.data?.name ?? "…"}</h1>
         <span className="text-dim">{experiment.data?.project}</span>
+        <Link to="/new" search={{ from: ref }} className="text-accent hover:underline">
+          New from this
+        </Link>
         <div className="ml-auto flex flex-wrap gap-2">
           <Actions runs={shown} />
           {experiment.data !== undefined && (

@@ -10,12 +10,18 @@ export function ExperimentsPage() {
   const { data, error } = useQuery(experimentsQuery());
   return (
     <div className="mx-auto w-full max-w-5xl p-4">
-      <h1 className="mb-4 text-lg font-semibold">Experiments</h1>
+      <div className="mb-4 flex items-center justify-between gap-3">
+        <h1 className="text-lg font-semibold">Experiments</h1>
+        <Link to="/new" className="rounded border border-accent bg-accent px-2.5 py-1 font-medium text-accent-text hover:opacity-90">
+          New experiment
+        </Link>
+      </div>
       {error !== null && <Failure error={error} />}
       {data?.length === 0 && (
         <Empty title="No experiments yet">
           <p>
-            Write a sweep with <Command>modelyard init</Command>, and train it with{" "}
+            Start a <Link to="/new" className="text-accent underline">new experiment</Link> here; or write a sweep with{" "}
+            <Command>modelyard init</Command>, and train it with{" "}
             <Command>modelyard train sweep.yaml</Command>: it appears here at once.
           </p>
         </Empty>

@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 
 from modelyard.domain.errors import DataError
-
-ROOTS_VARIABLE = "MODELYARD_DATA_ROOTS"
+from modelyard.domain.parts.data import ROOTS_VARIABLE
 
 
 def resolve_data_path(path: str, folder: Path | None = None) -> Path:
