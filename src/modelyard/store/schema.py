@@ -355,5 +355,3 @@ log_lines = Table(
     Column("text", Text, nullable=False),
     sqlite_with_rowid=False,
 )
-
-# One row for each run that a rule has told of, so that it tells once, whoever looks.

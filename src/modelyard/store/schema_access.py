@@ -68,6 +68,7 @@ alert_rules = Table(
     sqlite_autoincrement=True,
 )
 
+# One row for each run that a rule has told of, so that it tells once, whoever looks.
 alerts = Table(
     "alerts",
     metadata,
