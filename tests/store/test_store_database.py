@@ -128,6 +128,7 @@ def test_a_home_of_the_first_schema_keeps_what_it_has(home, sweep):
             for column in added:
                 connection.execute(text(f"ALTER TABLE runs DROP COLUMN {column}"))
             connection.execute(text("ALTER TABLE workers DROP COLUMN agent_id"))
+            connection.execute(text("ALTER TABLE control_ops DROP COLUMN number"))
             connection.execute(text(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '0001'"))
     with open_store(home) as store:
         assert store.runs.get(run.id) == replace(run, structure="", past="")
