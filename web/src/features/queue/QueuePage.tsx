@@ -7,6 +7,7 @@ import { useAfresh } from "@/app/afresh";
 import { Button } from "@/components/ui/button";
 import { Command, Empty, Failure } from "@/components/ui/message";
 import type { EventView, Schemas } from "@/lib/api";
+import { useMay } from "../session/session";
 import { messageOf, refusals, steer } from "../steering/pending";
 import { queueQuery } from "./queries";
 import { reorder } from "./reorder";
@@ -107,6 +108,7 @@ function Rows({ runs, asked, onMove }: RowsOptions) {
   const list = useRef<HTMLOListElement>(null);
   const pressed = useRef<string | null>(null);
   const busy = asked.size > 0;
+  const may = useMay("write");
   useEffect(() => {
     // A button that moves with its row, or is disabled meanwhile, loses the keyboard: give it back.
     if (busy || pressed.current === null) return;
@@ -130,7 +132,7 @@ function Rows({ runs, asked, onMove }: RowsOptions) {
         return (
           <li
             key={run.id}
-            draggable={!busy}
+            draggable={!busy && may}
             onDragStart={() => setDragged(run.id)}
             onDragEnd={() => {
               setDragged(null);
@@ -167,7 +169,7 @@ function Rows({ runs, asked, onMove }: RowsOptions) {
                   key={way}
                   data-key={`${run.id} ${way}`}
                   aria-label={`Move ${run.name} ${way}`}
-                  disabled={busy || !able}
+                  disabled={busy || !able || !may}
                   onClick={() => press(run.id, way, to)}
                 >
                   <Sign size={14} aria-hidden />

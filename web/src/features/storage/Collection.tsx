@@ -3,12 +3,14 @@ import { Button } from "@/components/ui/button";
 import { Failure } from "@/components/ui/message";
 import { ask, client, type Schemas } from "@/lib/api";
 import { bytes } from "@/lib/format";
+import { useMay } from "../session/session";
 
 type Collected = Schemas["CollectedView"];
 
 /** Deletes what nothing needs: what that would be comes first, and then what it was. */
 export function Collection() {
   const cache = useQueryClient();
+  const may = useMay("write");
   const { data, error, isPending, mutate } = useMutation({
     mutationFn: (dryRun: boolean) => ask(client.POST("/api/v1/storage/collect", { params: { query: { dry_run: dryRun } } })),
     onSuccess: (done) => void (done.dry_run || cache.invalidateQueries({ queryKey: ["storage"] })),
@@ -21,11 +23,11 @@ export function Collection() {
         is safe while runs train.
       </p>
       <div className="flex flex-wrap items-center gap-3">
-        <Button disabled={isPending} onClick={() => mutate(true)}>
+        <Button disabled={isPending || !may} onClick={() => mutate(true)}>
           What would go?
         </Button>
         {data?.dry_run === true && data.freed_bytes > 0 && (
-          <Button look="danger" disabled={isPending} onClick={() => mutate(false)}>
+          <Button look="danger" disabled={isPending || !may} onClick={() => mutate(false)}>
             Free {bytes(data.freed_bytes)}
           </Button>
         )}
