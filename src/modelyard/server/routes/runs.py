@@ -123,11 +123,11 @@ def logs(
 ) -> Lines:
     """Return lines of a run's log, in order. They are numbered from 1 without gaps."""
     run_id = here.store.runs.get(ref).id
-    if tail is not None:
-        found = here.store.logs.tail(run_id, tail)
-    else:
-        found = here.store.logs.read(run_id, after=after, limit=limit, trouble=trouble)
-    return Lines(run_id=run_id, lines=[LogLineView.of(one) for one in found], next=found[-1].number if found else after)
+    newest = here.store.logs.tail(run_id, 1 if tail is None else tail)
+    found = newest if tail is not None else here.store.logs.read(run_id, after=after, limit=limit, trouble=trouble)
+    read = newest if trouble and len(found) < limit else found  # those that are no trouble were read, too
+    end = max(after, read[-1].number) if read else after
+    return Lines(run_id=run_id, lines=[LogLineView.of(one) for one in found], next=end)
 
 
 @router.get("/runs/{ref}/logs/matches")

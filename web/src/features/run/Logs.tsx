@@ -26,7 +26,7 @@ export function Logs({ runId }: { readonly runId: string }) {
     <Lines
       runId={runId}
       last={last}
-      chosen={onlyTrouble ? (trouble.data ?? []) : null}
+      chosen={onlyTrouble ? (trouble.data?.lines ?? []) : null}
       before={
         <label className="flex items-center gap-1.5">
           <input type="checkbox" checked={onlyTrouble} onChange={(event) => setOnlyTrouble(event.target.checked)} />

@@ -1,6 +1,6 @@
 /** What the page of a run asks for besides the run; see ``lib/queries.ts``. */
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { ask, client } from "@/lib/api";
+import { ask, client, type Lines } from "@/lib/api";
 
 export const lineageQuery = (runId: string) =>
   queryOptions({
@@ -40,14 +40,19 @@ export const logPageQuery = (runId: string, index: number) =>
 
 const MOST_TROUBLE = 5_000;
 
-export const logTroubleQuery = (runId: string) =>
-  queryOptions({
-    queryKey: ["log-search", runId, "trouble"],
-    queryFn: async () => {
-      const query = { limit: MOST_TROUBLE, trouble: true };
-      return (await ask(client.GET("/api/v1/runs/{ref}/logs", { params: { path: { ref: runId }, query } }))).lines;
+/** Read once as a whole, and then only what came since. */
+export const logTroubleQuery = (runId: string) => {
+  const queryKey = ["log-search", runId, "trouble"] as const;
+  return queryOptions({
+    queryKey,
+    queryFn: async ({ client: cache }) => {
+      const before = cache.getQueryData<Lines>(queryKey);
+      const query = { after: before?.next ?? 0, limit: MOST_TROUBLE, trouble: true };
+      const found = await ask(client.GET("/api/v1/runs/{ref}/logs", { params: { path: { ref: runId }, query } }));
+      return { ...found, lines: [...(before?.lines ?? []), ...found.lines] };
     },
   });
+};
 
 export const MOST_MATCHES = 10_000;
 
