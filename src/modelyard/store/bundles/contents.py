@@ -176,10 +176,11 @@ def _blobs(
     for run_id, records in checkpoints.items():
         for one in records:
             needed[run_id] |= dict(one.files.values())
-    names: set[tuple[str, str]] = set()
+    known: set[tuple[str, str, int]] = set()
     for artifact in source.records(ArtifactRecord):
-        _must((_known(artifact, runs).run, artifact.name) not in names, f"artifact {artifact.name} is in it twice")
-        names.add((artifact.run, artifact.name))
+        key = (_known(artifact, runs).run, artifact.name, artifact.step)
+        _must(key not in known, f"artifact {artifact.name} of step {artifact.step} is in it twice")
+        known.add(key)
         needed[artifact.run][artifact.digest] = artifact.size
     for run in runs.values():
         code = RunSpec.model_validate_json(run.spec).user_code
