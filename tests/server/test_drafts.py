@@ -192,7 +192,7 @@ def _measured(store: Store, text: str) -> None:
 
 
 def test_the_same_key_is_queued_once(client: TestClient, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelyard.server.submitting.check_runs", lambda name, specs: [None for _ in specs])
+    monkeypatch.setattr("modelyard.server.submitting.check_runs", lambda name, specs, store: [None for _ in specs])
     bodies = [{"text": "name: one\n", "key": "k"}, {"text": "name: one\n", "key": "k"}, {"text": "name: one\n"}]
     ids = [client.post("/api/v1/experiments", json=body).json()["id"] for body in bodies]
     assert ids[0] == ids[1] != ids[2]
