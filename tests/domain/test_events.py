@@ -1,6 +1,7 @@
 """Everything that happens can be written down and read again without loss."""
 
 import typing
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from modelyard.domain.access import Permission, Role
 from modelyard.domain.control import ControlOp, ControlRecord, Pause, Resume, Save, SetPriority, Stop, Tune
 from modelyard.domain.events import PAYLOAD_ADAPTER, EventPayload
 from modelyard.domain.introspection import alternatives, configs
@@ -22,6 +24,9 @@ _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     float: st.floats(allow_nan=False, allow_infinity=False),
     bool: st.booleans(),
     RunState: st.sampled_from(RunState),
+    Role: st.sampled_from(Role),
+    list[Permission]: st.lists(st.sampled_from(Permission)),
+    datetime: st.datetimes(timezones=st.just(UTC)),
     Reason: st.builds(Reason, code=st.sampled_from(ReasonCode), message=st.text()),
     type(None): st.none(),
     Decision: st.builds(
