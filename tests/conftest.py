@@ -49,6 +49,12 @@ def engine(monkeypatch: pytest.MonkeyPatch, fake_supervisor: type[Any]) -> type[
     return fake_supervisor
 
 
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords at a cost that tests can pay many times; what it was is kept with each hash."""
+    monkeypatch.setattr("modelyard.store.users._COST", 1 << 10)
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"

@@ -96,6 +96,7 @@ def test_users_are_added_changed_and_deleted(page: Page, store: Store) -> None:
     row = users.get_by_role("row").filter(has_text="bob")
     row.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete user bob").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
     expect(row).to_be_hidden()
     assert [one.name for one in store.users.list()] == ["ann", "vic"]
 
@@ -141,6 +142,7 @@ def test_secrets_are_set_and_never_come_back(page: Page, store: Store) -> None:
     assert "hf_hidden" not in json.dumps(seen) + page.content()
     row.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete secret HF_TOKEN").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
     expect(row).to_be_hidden()
     assert store.vault.environment() == {}
 

@@ -105,7 +105,7 @@ def test_models_are_tried_on_images_and_on_a_folder(pictures: Path, page: Page, 
     box = page.get_by_role("textbox", name="Folder")
     box.fill("/etc")
     page.get_by_role("button", name="Find images").click()
-    expect(page.get_by_role("alert")).to_contain_text("/etc is not below")
+    expect(page.get_by_role("alert")).to_contain_text("/etc is outside of")
     box.fill("~/pictures")
     page.get_by_role("button", name="Find images").click()
     page.get_by_role("button", name="Predict 4 images").click()

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from modelyard.domain.access import PERMISSIONS, Permission, Role
 from modelyard.domain.errors import ConflictError, NotFoundError, StoreError, UserError
 from modelyard.domain.events import SecretChanged, TokenCreated, UserChanged
-from modelyard.store import Store, clock, schema, schema_access
+from modelyard.store import Store, clock, schema, schema_access, users
 
 PASSWORD = "correct horse battery"
 
@@ -47,6 +47,10 @@ def test_nothing_that_was_given_is_kept_as_it_is(store, ann):
     kept = _everything(store)
     assert [one for one in (PASSWORD, token, login, "hf_very_secret") if one in kept] == []
     assert token.startswith("modelyard_")
+
+
+def test_guessing_costs_as_much_as_owasp_recommends():
+    assert users._NOBODY.startswith("scrypt$32768$8$3$")  # made when the module was loaded, at its real cost
 
 
 def test_two_of_the_same_password_are_not_seen_to_be(store, ann):

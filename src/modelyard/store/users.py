@@ -96,7 +96,7 @@ def to_user(row: Any) -> User:
 def hash_password(password: str) -> str:
     """Return what to keep of a password: how it was hashed, the salt, and the hash."""
     salt = secrets.token_bytes(_SALT_BYTES)
-    return f"scrypt${_COST}${_BLOCK}${_PARALLEL}${salt.hex()}${_scrypt(password, salt).hex()}"
+    return f"scrypt${_COST}${_BLOCK}${_PARALLEL}${salt.hex()}${_scrypt(password, salt, _COST).hex()}"
 
 
 def _is_right(password: str, kept: str) -> bool:
@@ -105,7 +105,7 @@ def _is_right(password: str, kept: str) -> bool:
     return hmac.compare_digest(found, bytes.fromhex(hashed))
 
 
-def _scrypt(password: str, salt: bytes, cost: int = _COST, block: int = _BLOCK, parallel: int = _PARALLEL) -> bytes:
+def _scrypt(password: str, salt: bytes, cost: int, block: int = _BLOCK, parallel: int = _PARALLEL) -> bytes:
     needed = 128 * block * (cost + parallel + 2)
     return hashlib.scrypt(
         password.encode(errors="surrogatepass"), salt=salt, n=cost, r=block, p=parallel, maxmem=2 * needed, dklen=32

@@ -95,7 +95,8 @@ def run_readings(store, run):
     checkpoints = store.checkpoints.list(run.id)
     numbers = {record.id: place for place, record in enumerate(history)}
     return {
-        "run": {**without(run, "summary"), "spec": None, "summary": {k: repr(v) for k, v in run.summary.items()}},
+        "run": {**without(run, "summary"), "spec": None},
+        "summary": {name: repr(value + 0.0) for name, value in run.summary.items()},  # the sign of zero may go
         "checkpoints": checkpoints,
         "start": None if run.warm_start is None else store.checkpoints.get(run.warm_start),
         "artifacts": store.artifacts.list(run.id),

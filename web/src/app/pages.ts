@@ -4,7 +4,6 @@ export const PAGES = [
   ["/testing", "Testing", "g t"],
   ["/data", "Data", "g f"],
   ["/queue", "Queue", "g q"],
-  ["/data", "Data", "g t"],
   ["/devices", "Devices", "g d"],
   ["/storage", "Storage", "g o"],
   ["/activity", "Activity", "g a"],

@@ -1,14 +1,14 @@
 import { useNavigate } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { type ComponentType, useEffect, useMemo, useState } from "react";
 import { PAGES } from "@/app/pages";
 import { setTheme, THEMES } from "@/lib/theme";
 import { isTyping, Keys } from "./keys";
 import { allCommands, type Command, useCommands } from "./registry";
 
-const load = () => import("./Palette");
-const Palette = lazy(load);
 /** After the page is shown, so that the first letters typed into the palette are not lost while it loads. */
 const LOAD_MILLISECONDS = 2000;
+
+const PLACES = [...PAGES, ["/shortcuts", "Shortcuts", "?"]] as const;
 
 /** Listens to the keys of the whole page, and shows the palette when it is asked for. */
 export function Commands() {
@@ -16,16 +16,20 @@ export function Commands() {
   const [open, setOpen] = useState(false);
   const general = useMemo<readonly Command[]>(
     () => [
-      ...[...PAGES, ["/shortcuts", "Shortcuts", "?"] as const].map(([to, title, keys]) => ({ title, group: "Go to", keys, run: () => void navigate({ to }) })),
+      ...PLACES.map(([to, title, keys]) => ({ title, group: "Go to", keys, run: () => void navigate({ to }) })),
       ...THEMES.map((theme) => ({ title: `Theme: ${theme}`, group: "Look", run: () => setTheme(theme) })),
     ],
     [navigate],
   );
   useCommands(general);
+  const [Palette, setPalette] = useState<ComponentType<{ readonly onClose: () => void }> | null>(null);
   useEffect(() => {
-    const timer = setTimeout(() => void load(), LOAD_MILLISECONDS);
+    if (Palette !== null) return;
+    // A server that is gone takes nothing along: the next attempt is when the palette is asked for.
+    const load = () => import("./Palette").then((found) => setPalette(() => found.default)).catch(() => setOpen(false));
+    const timer = setTimeout(() => void load(), open ? 0 : LOAD_MILLISECONDS);
     return () => clearTimeout(timer);
-  }, []);
+  }, [Palette, open]);
   useEffect(() => {
     const keys = new Keys(allCommands);
     const listen = (event: KeyboardEvent) => {
@@ -42,9 +46,5 @@ export function Commands() {
     window.addEventListener("keydown", listen);
     return () => window.removeEventListener("keydown", listen);
   }, []);
-  return open ? (
-    <Suspense>
-      <Palette onClose={() => setOpen(false)} />
-    </Suspense>
-  ) : null;
+  return open && Palette !== null ? <Palette onClose={() => setOpen(false)} /> : null;
 }
