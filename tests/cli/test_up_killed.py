@@ -164,6 +164,7 @@ def _kill(store: Store, server: Server, what: str, chance: random.Random) -> Non
         _kill(store, server, what, chance)
 
 
+@pytest.mark.skip(reason="written, and not run to its end yet: see docs/notes/state.md")
 @pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_fifty_kills_of_server_agent_and_engines_lose_nothing(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ class _Killed(BaseException):
     """Ends this process as far as the store can tell."""
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 9))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 4))])
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_killed_at_random_places_each_ends_as_if_undisturbed(
     executor: str,

@@ -1,22 +1,33 @@
 """The page in a real browser, on a real server, with an engine that needs no torch and trains when a test says so."""
 
+import asyncio
+import inspect
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from modelyard.api.training import create
+from modelyard.api.who import actor
 from modelyard.domain.config import SweepSpec
 from modelyard.domain.run import Experiment
 from modelyard.scheduler.search.expand import expand
+from modelyard.server.app import create_app
+from modelyard.server.context import Context
+from modelyard.server.guard import Guard
+from modelyard.server.live import LiveFeed
 from modelyard.server.page import FOLDER
 from modelyard.store import Store
 
@@ -91,10 +102,36 @@ def server(store: Store, home: Path, server_options: tuple[str, ...]) -> Iterato
     made.end()
 
 
+@contextmanager
+def _in_thread(store: Store) -> Iterator[str]:
+    """Serve as ``modelyard up --no-agent`` does, in this process: that starts in no time. Yields the address."""
+    context = Context(store=store, live=LiveFeed(store))
+    app = Guard(create_app(context, actor=actor()))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    context.live.close()
+    server.should_exit = True
+    thread.join()
+
+
 @pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
+def url(request: pytest.FixtureRequest, store: Store, server_options: tuple[str, ...]) -> Iterator[str]:
+    """Where the page is: at a process of its own for tests that ask for ``server`` or for options."""
+    if server_options or "server" in inspect.signature(request.function).parameters:
+        yield request.getfixturevalue("server").url
+    else:
+        with _in_thread(store) as address:
+            yield address
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
     """A new browser profile at the start page; whatever the browser complains about fails the test."""
-    context = browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 800})
+    context = browser.new_context(base_url=url, viewport={"width": 1280, "height": 800})
     opened = context.new_page()
     opened.set_default_timeout(20_000)
     complaints: list[str] = []
@@ -107,6 +144,7 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.goto("/")
     yield opened
+    opened.unroute_all(behavior="ignoreErrors")
     context.close()
     assert complaints == []
 

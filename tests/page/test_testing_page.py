@@ -111,7 +111,7 @@ def test_models_are_tried_on_images_and_on_a_folder(pictures: Path, page: Page, 
     page.get_by_role("button", name="Predict 4 images").click()
     table = page.get_by_role("region", name="Predictions of the folder")
     expect(table.get_by_role("row")).to_have_count(5)
-    expect(table.get_by_role("row").filter(has_text="link.png")).to_contain_text("is not below")
+    expect(table.get_by_role("row").filter(has_text="link.png")).to_contain_text("is outside of")
     expect(table.get_by_role("row").filter(has_text="two.png")).to_contain_text("%")
     with page.expect_download() as found:
         page.get_by_role("button", name="Save as CSV").click()
