@@ -70,9 +70,9 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list[list[dict[str, Any]]]:
     asked: list[list[dict[str, Any]]] = []
 
     class Child(JsonChild):
-        def __init__(self, module: str) -> None:
+        def __init__(self, module: str, *, environment: Any) -> None:
             asked.append([])
-            super().__init__(module)
+            super().__init__(module, environment=environment)
 
         def send(self, request: dict[str, Any]) -> None:
             asked[-1].append(request)

@@ -187,9 +187,9 @@ def test_logs_follow_until_the_run_ends(cli: Any, engine: Any, sweep: Path, stor
 def test_an_artifact_is_printed(trained: Any) -> None:
     assert "val/confusion_matrix" in trained("runs", "show", "digits-1").out
     text = trained("runs", "artifact", "digits-1", "val/confusion_matrix").out
-    assert text == "val/confusion_matrix, step 20\nmatrix: \n3 1\n0 4\n"
+    assert text == 'val/confusion_matrix, step 20\nclasses: ["cat", "dog"]\ncounts: \n5 1\n0 4\n'
     document = trained("runs", "artifact", "digits-1", "val/confusion_matrix", "--json").json
-    assert document["content"] == {"matrix": [[3, 1], [0, 4]]}
+    assert document["content"] == {"classes": ["cat", "dog"], "counts": [[5, 1], [0, 4]]}
     assert "did you mean 'val/confusion_matrix'" in trained.fails(3, "runs", "artifact", "digits-1", "val/confusion")
 
 
